@@ -1,0 +1,46 @@
+"""The recording: a path and what is known about it before it is opened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from speakerid.audio.paths import shown
+
+__all__ = ["Recording"]
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A file, or a stretch of one, and what is known about it.
+
+    Parameters
+    ----------
+    path : str
+        Where the audio is; ``-`` is standard input.
+    speaker : str, optional
+        Who speaks, if that is known.
+    split : str, optional
+        ``enroll`` or ``test``.
+    start, end : float, optional
+        The stretch in seconds from the beginning of the file; None is the file's own beginning or end.
+    session : str, optional
+        Recordings of one session are not split between enrolment and test.
+    origin : str, optional
+        Where the recording was named, for messages: ``list.csv, row 12``.
+    """
+
+    path: str
+    speaker: str | None = None
+    split: str | None = None
+    start: float | None = None
+    end: float | None = None
+    session: str | None = None
+    origin: str = ""
+
+    @property
+    def label(self) -> str:
+        """The path, and the stretch in seconds if there is one, for messages: ``a.wav [1.5-4 s]``."""
+        if self.start is None and self.end is None:
+            return shown(self.path)
+        end = "" if self.end is None else f"{self.end:g}"
+        return f"{shown(self.path)} [{self.start or 0:g}-{end} s]"

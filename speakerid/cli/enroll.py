@@ -1,0 +1,128 @@
+"""``speakerid enroll``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from speakerid.cli.options import channel_option, common_options, format_option, read_config
+from speakerid.cli.output import Progress, complain, note, print_csv, print_json, print_table
+
+if TYPE_CHECKING:
+    from speakerid.workflows.enroll import EnrolledSpeaker, EnrollmentReport
+
+__all__ = ["enroll"]
+
+_FIELDS = (
+    "speaker", "new", "added", "already_enrolled", "recordings", "speech_seconds", "components", "log_likelihood",
+)  # fmt: skip
+_LITTLE_SPEECH_SECONDS = 5.0
+
+
+@click.command(epilog="Example:  speakerid enroll voices/     (voices/alice/*.wav, voices/bob/*.mp3, ...)")
+@click.argument("recordings", nargs=-1, required=True)
+@click.option("--speaker", metavar="NAME", help="Enrol the audio files or folders given under this one name.")
+@click.option("--replace", is_flag=True, help="Forget what these speakers had before.")
+@channel_option
+@format_option("table", "json", "csv")
+@common_options
+def enroll(
+    recordings: tuple[str, ...],
+    speaker: str | None,
+    replace: bool,
+    channel: int | None,
+    layout: str,
+    db: str,
+    config_path: str | None,
+    jobs: int,
+    quiet: bool,
+) -> int:
+    """Add speakers, or recordings to speakers who are enrolled.
+
+    RECORDINGS is a folder with one sub-folder a speaker (searched in depth), or a manifest CSV (path,speaker,...), or, with
+    --speaker, audio files and folders. Adding recordings later gives the same result as enrolling all at once. A
+    recording that is enrolled already changes nothing.
+    """
+    from speakerid.workflows.enroll import enroll_recordings
+    from speakerid.workflows.gather import gather_for_enrollment
+
+    config = read_config(config_path)
+    gathered = gather_for_enrollment(recordings, speaker=speaker)
+    items = [(speaker or recording.speaker or "", recording) for recording in gathered.recordings]
+    with Progress(len(items), "enrolling", quiet=quiet) as progress:
+        report = enroll_recordings(
+            db, items, config=config, replace=replace, channel=channel, jobs=jobs, progress=progress
+        )
+    _print(report, layout)
+    for _path, message in gathered.problems:
+        complain(message)
+    for problem in report.problems:
+        complain(problem.message)
+    _tell(report, len(gathered.ignored), gathered.left_alone, quiet=quiet)
+    n_problems = len(gathered.problems) + len(report.problems)
+    if n_problems:
+        word = "input" if n_problems == 1 else "inputs"
+        complain(f"{n_problems} {word} could not be used; the others were")
+    return 3 if n_problems else 0
+
+
+def _values(speaker: EnrolledSpeaker) -> tuple[str, bool, int, int, int, float, int, float]:
+    return (
+        speaker.name,
+        speaker.new,
+        speaker.added,
+        speaker.already,
+        speaker.n_recordings,
+        round(speaker.speech_seconds, 3),
+        speaker.components,
+        round(speaker.log_likelihood, 6),
+    )
+
+
+def _print(report: EnrollmentReport, layout: str) -> None:
+    if layout == "json":
+        for speaker in report.speakers:
+            print_json(dict(zip(_FIELDS, _values(speaker), strict=True)))
+        for problem in report.problems:
+            print_json({"path": problem.path, "reason": problem.reason, "message": problem.message})
+    elif layout == "csv":
+        print_csv(_FIELDS, map(_values, report.speakers))
+    elif report.speakers:
+        columns = [("Speaker", "left"), ("", "left"), ("Added", "right"), ("Recordings", "right"),
+                   ("Speech s", "right"), ("Components", "right")]  # fmt: skip
+        print_table(columns, map(_row, report.speakers))
+
+
+def _row(speaker: EnrolledSpeaker) -> list[str]:
+    state = "new" if speaker.new else "extended" if speaker.added else "unchanged"
+    components = str(speaker.components)
+    if speaker.components < speaker.components_asked:
+        components += f" of {speaker.components_asked}"
+    return [
+        speaker.name, state, str(speaker.added), str(speaker.n_recordings), f"{speaker.speech_seconds:.1f}", components,
+    ]  # fmt: skip
+
+
+def _tell(report: EnrollmentReport, n_ignored: int, n_left_alone: int, *, quiet: bool) -> None:
+    already = sum(speaker.already for speaker in report.speakers)
+    if already:
+        were = "recording was" if already == 1 else "recordings were"
+        note(f"{already} {were} enrolled already: nothing was changed for them", quiet=quiet)
+    if n_left_alone:
+        note(f"{n_left_alone} rows with split = test were left alone", quiet=quiet)
+    if n_ignored:
+        files = "file is" if n_ignored == 1 else "files are"
+        note(f"{n_ignored} {files} not audio by name and were passed over", quiet=quiet)
+    for speaker in report.speakers:
+        if speaker.components < speaker.components_asked:
+            note(
+                f"{speaker.name}: {speaker.speech_seconds:.1f} s of speech train {speaker.components} components "
+                f"instead of {speaker.components_asked}",
+                quiet=quiet,
+            )
+        if speaker.speech_seconds < _LITTLE_SPEECH_SECONDS:
+            note(
+                f"{speaker.name}: only {speaker.speech_seconds:.1f} s of speech; answers get better with 10 s and more",
+                quiet=quiet,
+            )

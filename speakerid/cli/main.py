@@ -1,0 +1,93 @@
+"""The command ``speakerid`` and what happens when something goes wrong.
+
+Exit status: 0 all done (an "unknown" is an answer); 2 wrong usage, or a store that cannot be used; 3 at least one input
+could not be used (the others were done); 130 stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from typing import NoReturn
+
+import click
+
+from speakerid._version import __version__
+from speakerid.cli.demo import demo
+from speakerid.cli.doctor import doctor
+from speakerid.cli.enroll import enroll
+from speakerid.cli.identify import identify
+from speakerid.cli.output import complain
+from speakerid.cli.speakers import speakers
+from speakerid.errors import RecordingError, SpeakerIdError
+
+__all__ = ["cli", "main"]
+
+EXIT_USAGE, EXIT_INPUT, EXIT_INTERRUPTED, EXIT_DEFECT = 2, 3, 130, 70
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="speakerid")
+def cli() -> None:
+    r"""Who is speaking? Enrol voices from folders of recordings, then ask for names.
+
+    \b
+      speakerid demo                      see the whole job on sample recordings
+      speakerid enroll voices/            one sub-folder a speaker
+      speakerid identify question.wav     a name, or a reason why not
+
+    Everything happens on this computer: no network, no account.
+    """
+
+
+for _command in (enroll, identify, speakers, demo, doctor):
+    cli.add_command(_command)
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with its status; no error becomes a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        # a name that the terminal's encoding lacks is shown escaped instead of ending the program
+        with contextlib.suppress(AttributeError, ValueError):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    sys.exit(_run())
+
+
+def _run() -> int:
+    try:
+        status = cli.main(prog_name="speakerid", standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.ClickException as error:
+        error.show()
+        return EXIT_USAGE
+    except (click.Abort, KeyboardInterrupt):
+        complain("stopped; what was done is kept")
+        return EXIT_INTERRUPTED
+    except RecordingError as error:
+        complain(str(error))
+        return EXIT_INPUT
+    except SpeakerIdError as error:
+        complain(str(error))
+        return EXIT_USAGE
+    except BrokenPipeError:
+        # the reader of our answers has gone: nothing more to say, also not at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except MemoryError:
+        complain("out of memory; use fewer --jobs or shorter recordings")
+        return EXIT_INPUT
+    except OSError as error:
+        complain(f"{error.filename or 'output'}: {error.strerror or error}")
+        return EXIT_USAGE
+    except Exception as error:
+        if os.environ.get("SPEAKERID_DEBUG"):
+            raise
+        complain(
+            f"internal error ({type(error).__name__}: {error}); this is a defect of speakerid: please report it "
+            "(SPEAKERID_DEBUG=1 shows where)"
+        )
+        return EXIT_DEFECT
+    return status if isinstance(status, int) else 0

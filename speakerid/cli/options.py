@@ -1,0 +1,65 @@
+"""Options that commands share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from speakerid.config import Config
+
+__all__ = ["channel_option", "common_options", "format_option", "read_config"]
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def _default_jobs() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def common_options(command: Command) -> Command:
+    """--db, --config, --jobs and --quiet."""
+    for option in reversed(
+        [
+            click.option(
+                "--db", envvar="SPEAKERID_DB", default="speakers.db", show_default=True, metavar="PATH",
+                help="The speaker database; environment variable SPEAKERID_DB.",
+            ),
+            click.option("--config", "config_path", metavar="FILE.toml", help="Settings; left out, the database's own."),
+            click.option(
+                "--jobs", type=click.IntRange(min=1), default=_default_jobs, show_default="all processor cores",
+                metavar="N", help="How many recordings to work on at once; the answers do not depend on it.",
+            ),
+            click.option("--quiet", "-q", is_flag=True, help="No progress and no notes; errors are still shown."),
+        ]
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def format_option(*choices: str) -> Callable[[Command], Command]:
+    """--format with the choices; the first one is the default."""
+    return click.option(
+        "--format", "layout", type=click.Choice(choices), default=choices[0], show_default=True,
+        help="Layout of the answers on standard output.",
+    )  # fmt: skip
+
+
+def channel_option(command: Command) -> Command:
+    """--channel."""
+    return click.option(
+        "--channel", type=click.IntRange(min=1), metavar="N",
+        help="Use this channel, counted from 1; left out, the mean of all channels.",
+    )(command)  # fmt: skip
+
+
+def read_config(path: str | None) -> Config | None:
+    """Read the settings of --config, if it was given."""
+    if path is None:
+        return None
+    from speakerid.config import load_config
+
+    return load_config(path)

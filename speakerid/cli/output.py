@@ -1,0 +1,128 @@
+"""Answers on standard output, the story on standard error."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any
+
+import click
+
+from speakerid.audio.paths import shown
+
+__all__ = ["Progress", "complain", "note", "print_csv", "print_json", "print_table"]
+
+
+def complain(message: str) -> None:
+    """One line of trouble on standard error."""
+    click.echo(f"speakerid: {_one_line(message)}", err=True)
+
+
+def note(message: str, *, quiet: bool) -> None:
+    """One line of explanation on standard error."""
+    if not quiet:
+        click.echo(_one_line(message), err=True)
+
+
+def _one_line(message: str) -> str:
+    return shown(message)
+
+
+def print_json(values: Mapping[str, Any]) -> None:
+    """One JSON object on one line of standard output."""
+    line = json.dumps(values, ensure_ascii=False)
+    if not line.isascii():
+        try:
+            line.encode("utf-8")
+        except UnicodeEncodeError:  # a path that is not UTF-8
+            line = json.dumps(values)
+    click.echo(line)
+
+
+def print_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Rows as CSV on standard output, lines ending in a newline; what is missing is empty."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(header)
+    for row in rows:
+        writer.writerow(["" if value is None else _field(value) for value in row])
+
+
+def _field(value: object) -> object:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    return f"{value:.6g}" if isinstance(value, float) else value
+
+
+def print_table(columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[str]]) -> None:
+    """Draw a table for people.
+
+    Parameters
+    ----------
+    columns : sequence of (str, str)
+        Heading and "left" or "right".
+    rows : iterable of sequences of str
+    """
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    terminal = sys.stdout.isatty()
+    # a file or a pipe has no width: nothing is folded there
+    console = Console(file=sys.stdout, width=None if terminal else 1000, highlight=False, emoji=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for heading, side in columns:
+        table.add_column(heading, justify="right" if side == "right" else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(shown(cell)) for cell in row))
+    console.print(table)
+
+
+class Progress:
+    """A progress bar on standard error, on a terminal only, and only for what takes longer than a second."""
+
+    _PATIENCE_SECONDS = 1.0
+
+    def __init__(self, total: int, what: str, *, quiet: bool) -> None:
+        self._total, self._what = total, what
+        self._wanted = not quiet and sys.stderr.isatty()
+        self._began = time.monotonic()
+        self._bar: Any = None
+        self._task: Any = None
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, done: int) -> None:
+        """Say that so many are done."""
+        if not self._wanted or time.monotonic() - self._began < self._PATIENCE_SECONDS:
+            return
+        if self._bar is None:
+            self._start()
+        self._bar.update(self._task, completed=done)
+
+    def _start(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+
+        self._bar = Bar(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._bar.start()
+        self._task = self._bar.add_task(self._what, total=self._total)

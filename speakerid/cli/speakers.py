@@ -1,0 +1,155 @@
+"""``speakerid speakers``: look after the database."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+from speakerid._version import __version__
+from speakerid.cli.options import common_options, format_option, read_config
+from speakerid.cli.output import note, print_csv, print_json, print_table
+
+__all__ = ["speakers"]
+
+_LIST_FIELDS = ("speaker", "recordings", "seconds", "speech_seconds", "components", "created", "changed")
+
+
+@click.group()
+def speakers() -> None:
+    """List, show, rename, remove, export and import enrolled speakers."""
+
+
+def _open(db: str, config_path: str | None):  # type: ignore[no-untyped-def]
+    from speakerid.store import Store
+
+    store = Store(db)
+    config = read_config(config_path)
+    if config is not None:
+        store.require(config.front_end, config.training, whose=str(config_path))
+    return store
+
+
+@speakers.command("list", epilog="Example:  speakerid speakers list --format csv")
+@format_option("table", "json", "csv")
+@common_options
+def list_speakers(layout: str, db: str, config_path: str | None, jobs: int, quiet: bool) -> None:  # noqa: ARG001
+    """List the enrolled speakers."""
+    with _open(db, config_path) as store:
+        rows = store.speakers()
+    values = [
+        (r.name, r.n_recordings, round(r.seconds, 3), round(r.speech_seconds, 3), r.n_components, r.created, r.changed)
+        for r in rows
+    ]
+    if layout == "json":
+        for row in values:
+            print_json(dict(zip(_LIST_FIELDS, row, strict=True)))
+    elif layout == "csv":
+        print_csv(_LIST_FIELDS, values)
+    elif values:
+        columns = [("Speaker", "left"), ("Recordings", "right"), ("Speech s", "right"), ("Components", "right"),
+                   ("Changed", "left")]  # fmt: skip
+        print_table(columns, ([v[0], str(v[1]), f"{v[3]:.1f}", str(v[4]), v[6]] for v in values))
+    else:
+        note("nobody is enrolled", quiet=quiet)
+
+
+@speakers.command(epilog="Example:  speakerid speakers show alice")
+@click.argument("name")
+@format_option("table", "json")
+@common_options
+def show(name: str, layout: str, db: str, config_path: str | None, jobs: int, quiet: bool) -> None:  # noqa: ARG001
+    """Show one speaker: recordings, model and how its training went."""
+    with _open(db, config_path) as store, store.reading():
+        speaker = store.speaker(name)
+        recordings = store.recordings(speaker.name)
+        _mixture, record = store.model(speaker.name)
+    if layout == "json":
+        print_json({**asdict(speaker), "recordings": [asdict(r) for r in recordings], "training": record})
+        return
+    history = record.get("log_likelihoods") or [float("nan")]
+    click.echo(
+        f"{speaker.name}: {speaker.n_recordings} recordings, {speaker.seconds:.1f} s, of which "
+        f"{speaker.speech_seconds:.1f} s speech; enrolled {speaker.created}, changed {speaker.changed}"
+    )
+    click.echo(
+        f"model: {speaker.n_components} components, log-likelihood {history[0]:.3f} -> {history[-1]:.3f} nats a frame "
+        f"in {len(history) - 1} EM iterations ({'converged' if record.get('converged') else 'not converged'})"
+    )
+    columns = [("Recording", "left"), ("Seconds", "right"), ("Speech s", "right"), ("Enrolled", "left"),
+               ("Content hash", "left")]  # fmt: skip
+    rows = sorted(recordings, key=lambda r: r.source)
+    print_table(
+        columns,
+        ([r.source, f"{r.seconds:.1f}", f"{r.speech_seconds:.1f}", r.enrolled, r.content_hash[:12]] for r in rows),
+    )
+
+
+@speakers.command(epilog='Example:  speakerid speakers rename bob "Bob Smith"')
+@click.argument("old")
+@click.argument("new")
+@common_options
+def rename(old: str, new: str, db: str, config_path: str | None, jobs: int, quiet: bool) -> None:  # noqa: ARG001
+    """Give a speaker another name."""
+    with _open(db, config_path) as store:
+        store.rename(old, new)
+    note(f"{old} is now {new}", quiet=quiet)
+
+
+@speakers.command(epilog="Example:  speakerid speakers remove bob")
+@click.argument("names", nargs=-1, required=True)
+@common_options
+def remove(names: tuple[str, ...], db: str, config_path: str | None, jobs: int, quiet: bool) -> None:  # noqa: ARG001
+    """Remove speakers with their recordings and models."""
+    with _open(db, config_path) as store:
+        store.remove(names)
+    note(f"removed: {', '.join(names)}", quiet=quiet)
+
+
+@speakers.command(epilog="Example:  speakerid speakers export alice bob --output team.db")
+@click.argument("names", nargs=-1)
+@click.option("--output", "-o", required=True, metavar="FILE", help="The file to write; it must not exist.")
+@common_options
+def export(
+    names: tuple[str, ...], output: str, db: str, config_path: str | None, jobs: int, quiet: bool  # noqa: ARG001
+) -> None:  # fmt: skip
+    """Write speakers to a new database; all of them when no name is given."""
+    from speakerid.store import export_speakers, normal_name
+
+    with _open(db, config_path) as store:
+        chosen = list(dict.fromkeys(map(normal_name, names))) or store.names()
+        export_speakers(store, chosen, output, version=__version__)
+    note(f"{len(chosen)} speakers written to {output}", quiet=quiet)
+
+
+@speakers.command("import", epilog="Example:  speakerid speakers import team.db")
+@click.argument("file")
+@click.argument("names", nargs=-1)
+@click.option("--replace", is_flag=True, help="Replace speakers of the same name.")
+@common_options
+def import_speakers(
+    file: str,
+    names: tuple[str, ...],
+    replace: bool,
+    db: str,
+    config_path: str | None,
+    jobs: int,  # noqa: ARG001
+    quiet: bool,
+) -> None:
+    """Take speakers from FILE, another database; all of them when no name is given."""
+    from pathlib import Path
+
+    from speakerid.store import Store, normal_name
+
+    config = read_config(config_path)
+    with Store(file) as source:
+        chosen = list(dict.fromkeys(map(normal_name, names))) or source.names()
+        if config is not None:
+            source.require(config.front_end, config.training, whose=str(config_path))
+        if Path(db).exists():
+            target = Store(db)
+        else:
+            target = Store.create(db, source.front_end, source.training, version=__version__)
+        with target:
+            target.copy_from(source, chosen, replace=replace)
+    note(f"{len(chosen)} speakers taken from {file}", quiet=quiet)

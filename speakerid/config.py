@@ -1,0 +1,367 @@
+"""Settings: frozen dataclasses, TOML in and out.
+
+A config file has one table a room::
+
+    [front_end]
+    cepstra = 20
+
+    [training]
+    components = 16
+
+What is left out keeps its default; an unknown table or key, a value of the wrong type or out of its range is a
+:class:`~speakerid.errors.ConfigError` that names it. ``configs/default.toml`` lists every setting with its default.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import tomllib
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from speakerid.errors import ConfigError
+
+__all__ = [
+    "Config",
+    "ConfigValues",
+    "DecisionConfig",
+    "FrontEndConfig",
+    "TrainingConfig",
+    "differences",
+    "from_dict",
+    "load_config",
+    "to_dict",
+    "to_toml",
+]
+
+
+def _range(low: float, high: float, *, exclusive_low: bool = False) -> dict[str, tuple[float, float, bool]]:
+    return {"range": (low, high, exclusive_low)}
+
+
+def _number(default: Any, low: float, high: float = math.inf, *, exclusive_low: bool = False) -> Any:
+    """Return a dataclass field that :func:`_check` holds to a range."""
+    return field(default=default, metadata=_range(low, high, exclusive_low=exclusive_low))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrontEndConfig:
+    """From samples to features. Stored with every model; a store answers only to the front end it was made with.
+
+    Attributes
+    ----------
+    engine : {"speakerid", "librosa"}
+        Who computes the spectrum and the cepstra: our own code, or librosa (the same features, slower).
+    sample_rate : int
+        Rate in Hz that all audio is resampled to.
+    pre_emphasis : float
+        Coefficient a of y[n] = x[n] − a·x[n−1]; 0 switches it off.
+    frame_length_ms, frame_shift_ms : float
+        Length and distance of the frames in milliseconds.
+    window : {"hamming", "hann", "povey", "rectangular"}
+        Taper of a frame, periodic form ("povey" is Hann to the power 0.85, as in Kaldi).
+    fft_size : int
+        Points of the Fourier transform; 0 takes the next power of two.
+    centred : bool
+        True: frame t is centred on sample t·shift and the ends are padded with zeros (librosa's ``center=True``).
+        False: the first frame starts at sample 0 and only whole frames count.
+    mel_bands : int
+        Number of triangular filters.
+    mel_low_hz, mel_high_hz : float
+        Band edges; 0 for the high edge means half the sample rate.
+    mel_scale : {"htk", "slaney"}
+        Formula of the mel scale.
+    mel_norm : {"none", "slaney"}
+        Filters of height one, or of equal area.
+    log : {"natural", "decibel"}
+        Logarithm of the mel energies: ln E or 10·log10 E.
+    log_floor : float
+        Energies below this are raised to it.
+    dynamic_range_db : float
+        Energies more than this below the recording's largest are raised to it; 0 switches it off.
+    cepstra : int
+        Number of cepstral coefficients, c0 included.
+    lifter : int
+        Sinusoidal lifter L: c_n·(1 + L/2·sin(π(n+1)/L)); 0 switches it off.
+    c0 : {"mean_removed", "keep", "drop"}
+        What happens to c0. Its mean over the recording follows the microphone's gain, so by default it is removed.
+    deltas : int
+        Order of the derivatives that are appended: 0, 1 (Δ) or 2 (Δ and ΔΔ).
+    delta_window : int
+        Frames on each side in the regression that gives Δ.
+    normalisation : {"none", "mean", "mean_variance"}
+        Per-recording normalisation of all features over the speech frames (cepstral mean and variance normalisation).
+    speech_activity : {"voicing", "energy", "none"}
+        How frames of speech are found: energy and nearness to voiced frames; energy alone; all frames.
+    speech_range_db : float
+        A frame more than this below the recording's loud frames is not speech.
+    speech_floor_db : float
+        A frame quieter than this (dB relative to full scale) is never speech.
+    speech_evidence : float
+        How speech-like a recording must be as a whole for any of its frames to count as speech (see
+        ``speakerid.frontend.activity``); 0 switches the test off.
+    voicing_threshold : float
+        Normalised autocorrelation in the pitch range, 0..1, from which a frame counts as voiced.
+    voicing_reach_ms : float
+        A frame further than this from the next voiced frame is not speech.
+    """
+
+    engine: Literal["speakerid", "librosa"] = "speakerid"
+    sample_rate: int = _number(16000, 4000, 192000)
+    pre_emphasis: float = _number(0.97, 0.0, 1.0)
+    frame_length_ms: float = _number(25.0, 1.0, 1000.0)
+    frame_shift_ms: float = _number(10.0, 1.0, 1000.0)
+    window: Literal["hamming", "hann", "povey", "rectangular"] = "hann"
+    fft_size: int = _number(0, 0, 65536)
+    centred: bool = False
+    mel_bands: int = _number(40, 2, 512)
+    mel_low_hz: float = _number(20.0, 0.0, 96000.0)
+    mel_high_hz: float = _number(0.0, 0.0, 96000.0)
+    mel_scale: Literal["htk", "slaney"] = "htk"
+    mel_norm: Literal["none", "slaney"] = "none"
+    log: Literal["natural", "decibel"] = "natural"
+    log_floor: float = _number(1e-10, 0.0, 1.0, exclusive_low=True)
+    dynamic_range_db: float = _number(0.0, 0.0, 400.0)
+    cepstra: int = _number(20, 1, 512)
+    lifter: int = _number(0, 0, 1000)
+    c0: Literal["mean_removed", "keep", "drop"] = "mean_removed"
+    deltas: int = _number(1, 0, 2)
+    delta_window: int = _number(2, 1, 50)
+    normalisation: Literal["none", "mean", "mean_variance"] = "none"
+    speech_activity: Literal["voicing", "energy", "none"] = "voicing"
+    speech_range_db: float = _number(60.0, 0.0, 200.0)
+    speech_floor_db: float = _number(-75.0, -200.0, 0.0)
+    speech_evidence: float = _number(6.0, 0.0, 100.0)
+    voicing_threshold: float = _number(0.6, 0.0, 1.0)
+    voicing_reach_ms: float = _number(300.0, 0.0, 60000.0)
+
+    def __post_init__(self) -> None:
+        _check(self, "front_end")
+        if self.cepstra > self.mel_bands:
+            _refuse("front_end", "cepstra", self.cepstra, f"at most mel_bands = {self.mel_bands}")
+        if self.c0 == "drop" and self.cepstra < 2:
+            _refuse("front_end", "cepstra", self.cepstra, "at least 2 when c0 is dropped")
+        if self.frame_shift_ms > self.frame_length_ms:
+            _refuse(
+                "front_end", "frame_shift_ms", self.frame_shift_ms, f"at most frame_length_ms = {self.frame_length_ms}"
+            )
+        high = self.mel_high_hz or self.sample_rate / 2
+        if high > self.sample_rate / 2:
+            _refuse("front_end", "mel_high_hz", self.mel_high_hz, f"at most half the rate, {self.sample_rate / 2:g}")
+        if self.mel_low_hz >= high:
+            _refuse("front_end", "mel_low_hz", self.mel_low_hz, f"below the high edge, {high:g}")
+        if self.fft_size and self.fft_size < self.frame_length:
+            _refuse("front_end", "fft_size", self.fft_size, f"0 or at least a frame, {self.frame_length}")
+
+    @property
+    def frame_length(self) -> int:
+        """Samples in a frame."""
+        return max(round(self.sample_rate * self.frame_length_ms / 1000), 1)
+
+    @property
+    def frame_shift(self) -> int:
+        """Samples from one frame to the next."""
+        return max(round(self.sample_rate * self.frame_shift_ms / 1000), 1)
+
+    @property
+    def transform_size(self) -> int:
+        """Points of the Fourier transform."""
+        return self.fft_size or 1 << (self.frame_length - 1).bit_length()
+
+    @property
+    def n_static(self) -> int:
+        """Static cepstra that are kept: c0 counts unless it is dropped."""
+        return self.cepstra - (self.c0 == "drop")
+
+    @property
+    def n_features(self) -> int:
+        """Columns of the feature matrix."""
+        return self.n_static * (1 + self.deltas)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingConfig:
+    """From a speaker's features to a mixture.
+
+    Attributes
+    ----------
+    components : int
+        Gaussians a speaker, K.
+    minimum_frames_per_component : int
+        A speaker with less speech gets fewer components, so that each has this many frames on average; it is reported.
+    initialisation : {"splitting", "kmeans"}
+        Binary splitting (deterministic) or k-means with k-means++ seeds.
+    iterations : int
+        EM iterations at most.
+    tolerance : float
+        EM stops when the mean log-likelihood rises by less than this, in nats a frame.
+    variance_floor : float
+        Floor of a variance, relative to that feature's variance over all the speaker's frames.
+    seed : int
+        Seed of the generator that k-means draws from.
+    """
+
+    components: int = _number(16, 1, 65536)
+    minimum_frames_per_component: int = _number(8, 1, 1000000)
+    initialisation: Literal["splitting", "kmeans"] = "splitting"
+    iterations: int = _number(20, 0, 10000)
+    tolerance: float = _number(1e-4, 0.0, 1e6)
+    variance_floor: float = _number(0.05, 0.0, 1.0, exclusive_low=True)
+    seed: int = _number(0, 0, 2**63 - 1)
+
+    def __post_init__(self) -> None:
+        _check(self, "training")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionConfig:
+    """From scores to an answer.
+
+    Attributes
+    ----------
+    minimum_speech_seconds : float
+        A recording with less speech is `undecided` (too_short).
+    """
+
+    minimum_speech_seconds: float = _number(0.1, 0.0, 3600.0)
+
+    def __post_init__(self) -> None:
+        _check(self, "decision")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """All settings, one attribute a table of the TOML file."""
+
+    front_end: FrontEndConfig = field(default_factory=FrontEndConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    decision: DecisionConfig = field(default_factory=DecisionConfig)
+
+
+def _refuse(table: str, key: str, value: object, expected: str) -> None:
+    raise ConfigError(f"[{table}] {key} = {_toml_value(value)}: expected {expected}")
+
+
+def _check(settings: Any, table: str) -> None:
+    """Hold every field of a settings object to its type and its range."""
+    hints = typing.get_type_hints(type(settings))
+    for item in dataclasses.fields(settings):
+        value = getattr(settings, item.name)
+        hint = hints[item.name]
+        if typing.get_origin(hint) is Literal:
+            choices = typing.get_args(hint)
+            if value not in choices:
+                _refuse(table, item.name, value, "one of " + ", ".join(map(_toml_value, choices)))
+            continue
+        if hint is float and type(value) is int:
+            object.__setattr__(settings, item.name, float(value))
+            value = float(value)
+        if type(value) is not hint:  # `is`: True is an int to isinstance
+            names = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+            _refuse(table, item.name, value, names[hint])
+        if "range" in item.metadata:
+            low, high, exclusive_low = item.metadata["range"]
+            if not (low < value if exclusive_low else low <= value) or not value <= high or not math.isfinite(value):
+                above = "above" if exclusive_low else "at least"
+                limit = "" if math.isinf(high) else f" and at most {high:g}"
+                _refuse(table, item.name, value, f"{above} {low:g}{limit}")
+
+
+ConfigValues = TypeVar("ConfigValues", Config, FrontEndConfig, TrainingConfig, DecisionConfig)
+
+
+def to_dict(settings: Any) -> dict[str, Any]:
+    """Return settings as plain nested dictionaries of numbers, texts and booleans."""
+    return dataclasses.asdict(settings)
+
+
+def from_dict(kind: type[ConfigValues], values: object, *, where: str = "") -> ConfigValues:
+    """Build settings from nested dictionaries, as read from TOML or JSON.
+
+    Parameters
+    ----------
+    kind : type
+        :class:`Config` or one of its tables.
+    values : dict
+        What is left out keeps its default.
+    where : str
+        File name for messages.
+
+    Raises
+    ------
+    ConfigError
+        An unknown key, a value of the wrong type or out of its range.
+    """
+    prefix = f"{where}: " if where else ""
+    if not isinstance(values, dict):
+        raise ConfigError(f"{prefix}expected a table, got {values!r}")
+    known = {item.name: item for item in dataclasses.fields(kind)}
+    hints = typing.get_type_hints(kind)
+    arguments: dict[str, Any] = {}
+    for key, value in values.items():
+        if key not in known:
+            what = "table" if kind is Config else "setting"
+            raise ConfigError(f"{prefix}unknown {what} {key!r}; known: {', '.join(known)}")
+        nested = hints[key]
+        is_table = not isinstance(nested, types.GenericAlias) and dataclasses.is_dataclass(nested)
+        if is_table:
+            arguments[key] = from_dict(nested, value, where=f"{prefix}[{key}]")
+        else:
+            arguments[key] = value
+    try:
+        return kind(**arguments)
+    except ConfigError as error:
+        if where and not where.endswith("]"):
+            raise ConfigError(f"{prefix}{error}") from None
+        if where:
+            raise ConfigError(f"{where.rsplit('[', 1)[0]}{error}") from None
+        raise
+
+
+def load_config(path: str | Path) -> Config:
+    """Read a TOML config file.
+
+    Raises
+    ------
+    ConfigError
+        The file is missing, not TOML, or has a wrong setting.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        what = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigError(f"{path}: cannot read the config file: {what}") from None
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not a TOML file: {error}") from None
+    return from_dict(Config, values, where=str(path))
+
+
+def _toml_value(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        return f'"{escaped}"'
+    return repr(value)
+
+
+def to_toml(config: Config) -> str:
+    """Write a config as TOML text that :func:`load_config` reads back to an equal config."""
+    lines: list[str] = []
+    for table, settings in to_dict(config).items():
+        lines += [f"[{table}]", *(f"{key} = {_toml_value(value)}" for key, value in settings.items()), ""]
+    return "\n".join(lines)
+
+
+def differences(first: ConfigValues, second: ConfigValues) -> list[str]:
+    """Name the settings that differ: ``["cepstra: 20 against 13", ...]``."""
+    one, other = to_dict(first), to_dict(second)
+    return [
+        f"{key}: {_toml_value(one[key])} against {_toml_value(other[key])}" for key in one if one[key] != other[key]
+    ]

@@ -1,0 +1,69 @@
+"""Samples in, features out: the front end as one call.
+
+The mean of c0 is taken over the speech frames, or over all frames when none is speech.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speakerid.config import FrontEndConfig
+from speakerid.frontend.activity import speech_mask
+from speakerid.frontend.features import Features, StaticFeatures, finish
+from speakerid.frontend.spectrum import SpectralAnalysis, SpectralFrames
+
+__all__ = ["extract_features", "extract_static"]
+
+
+def extract_static(blocks: Iterable[NDArray[np.float32]], config: FrontEndConfig) -> StaticFeatures:
+    """Static cepstra and speech mask of a recording that comes in blocks.
+
+    Parameters
+    ----------
+    blocks : iterable of ndarray, shape (n,), float32
+        Mono samples at ``config.sample_rate``.
+    config : FrontEndConfig
+
+    Returns
+    -------
+    static : StaticFeatures
+        Memory grows by 4·n_static + 9 bytes a frame, not with the samples.
+    """
+    if config.engine == "librosa":
+        from speakerid.frontend.librosa_engine import analyse_with_librosa
+
+        frames = analyse_with_librosa(blocks, config)
+    else:
+        analysis = SpectralAnalysis(config)
+        for block in blocks:
+            analysis.push(block)
+        frames = analysis.finish()
+    return _to_static(frames, config)
+
+
+def _to_static(frames: SpectralFrames, config: FrontEndConfig) -> StaticFeatures:
+    speech = speech_mask(frames.activity, config)
+    cepstra = frames.cepstra
+    if config.c0 == "drop":
+        cepstra = np.ascontiguousarray(cepstra[:, 1:])
+    elif config.c0 == "mean_removed" and len(cepstra):
+        chosen = cepstra[speech, 0] if speech.any() else cepstra[:, 0]
+        cepstra[:, 0] -= np.float32(chosen.mean(dtype=np.float64))
+    return StaticFeatures(cepstra, speech)
+
+
+def extract_features(samples: NDArray[np.float32], config: FrontEndConfig | None = None) -> Features:
+    """Features of samples in memory.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (n_samples,), float32
+        Mono, at ``config.sample_rate``, full scale ±1.
+    config : FrontEndConfig, optional
+        The defaults if left out.
+    """
+    config = config or FrontEndConfig()
+    return finish(extract_static([samples], config), config)

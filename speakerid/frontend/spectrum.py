@@ -1,0 +1,169 @@
+"""From samples to a power spectrum, mel energies, cepstra and what speech activity needs, in one pass.
+
+Samples come in blocks of any size and are worked on in chunks of :data:`CHUNK_FRAMES` frames, so the temporaries stay in
+the processor's cache and the result does not depend on the sizes of the blocks, to the last bit.
+
+A frame is pre-emphasised (y[n] = x[n] − a·x[n−1] over the recording, with x[−1] = x[0]), multiplied by the window,
+padded with zeros to the transform's size and transformed; |·|² is the power spectrum (n_frames, transform_size/2 + 1).
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+from speakerid.config import FrontEndConfig
+from speakerid.frontend.activity import ActivityMeasures, Periodicity, band_matrix, lag_matrix
+from speakerid.frontend.framing import padding, span
+from speakerid.frontend.mel import cosine_transform, mel_filter_bank, taper
+
+__all__ = ["CHUNK_FRAMES", "SpectralAnalysis", "SpectralFrames"]
+
+CHUNK_FRAMES = 64
+_DECIBEL = np.float32(10.0 / math.log(10.0))
+
+
+@dataclass(frozen=True)
+class SpectralFrames:
+    """What one pass over the samples leaves of each frame.
+
+    Attributes
+    ----------
+    cepstra : ndarray, shape (n_frames, cepstra), float32
+    activity : ActivityMeasures
+    """
+
+    cepstra: NDArray[np.float32]
+    activity: ActivityMeasures
+
+
+@dataclass(frozen=True)
+class _Plan:
+    window: NDArray[np.float32]  # (frame_length,)
+    offset: int  # where the window begins in the transform
+    filters: NDArray[np.float32]  # (n_bins, mel_bands)
+    cosines: NDArray[np.float32]  # (mel_bands, cepstra)
+    bands: NDArray[np.float32]  # (n_bins, n_bands)
+    lags: NDArray[np.float32]  # (n_low_bins, n_lags)
+
+
+@functools.lru_cache(maxsize=16)
+def _plan(config: FrontEndConfig) -> _Plan:
+    window = taper(config)
+    offset = (config.transform_size - config.frame_length) // 2 if config.centred else 0
+    return _Plan(
+        window=window.astype(np.float32),
+        offset=offset,
+        filters=np.ascontiguousarray(mel_filter_bank(config).T, dtype=np.float32),
+        cosines=cosine_transform(config).astype(np.float32),
+        bands=band_matrix(config).astype(np.float32),
+        lags=lag_matrix(config).astype(np.float32),
+    )
+
+
+class SpectralAnalysis:
+    """Takes samples in blocks, gives :class:`SpectralFrames` at the end.
+
+    Parameters
+    ----------
+    config : FrontEndConfig
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> analysis = SpectralAnalysis(FrontEndConfig())
+    >>> analysis.push(np.zeros(16000, dtype=np.float32))
+    >>> analysis.finish().cepstra.shape
+    (98, 20)
+    """
+
+    def __init__(self, config: FrontEndConfig) -> None:
+        self._config = config
+        self._plan = _plan(config)
+        self._before: np.float32 | None = None  # the last raw sample, for pre-emphasis
+        self._waiting = np.zeros(padding(config), dtype=np.float32)
+        self._padded = np.zeros((CHUNK_FRAMES, config.transform_size), dtype=np.float32)
+        self._spectra: list[NDArray[np.float32]] = []  # cepstra, or log mel energies while the range is not known
+        self._bands: list[NDArray[np.float32]] = []
+        self._periodicity = Periodicity()
+
+    def push(self, samples: NDArray[np.float32]) -> None:
+        """Analyse more samples, shape (n,), float32."""
+        if len(samples) == 0:
+            return
+        if self._before is None:
+            self._before = samples[0]
+        emphasised = np.empty(len(samples), dtype=np.float32)
+        a = np.float32(self._config.pre_emphasis)
+        emphasised[0] = samples[0] - a * self._before
+        np.multiply(samples[:-1], -a, out=emphasised[1:])
+        emphasised[1:] += samples[1:]
+        self._before = samples[-1]
+        self._waiting = np.concatenate([self._waiting, emphasised])
+        shift, length = self._config.frame_shift, span(self._config)
+        chunk_samples = (CHUNK_FRAMES - 1) * shift + length
+        start = 0
+        while start + chunk_samples <= len(self._waiting):
+            self._analyse(self._waiting[start : start + chunk_samples], CHUNK_FRAMES)
+            start += CHUNK_FRAMES * shift
+        self._waiting = self._waiting[start:]
+
+    def finish(self) -> SpectralFrames:
+        """Analyse what is left and return everything."""
+        tail = np.concatenate([self._waiting, np.zeros(padding(self._config), dtype=np.float32)])
+        shift, length = self._config.frame_shift, span(self._config)
+        n_left = 1 + (len(tail) - length) // shift if len(tail) >= length and self._before is not None else 0
+        for first in range(0, n_left, CHUNK_FRAMES):
+            n = min(CHUNK_FRAMES, n_left - first)
+            self._analyse(tail[first * shift : first * shift + (n - 1) * shift + length], n)
+        self._waiting = self._waiting[:0]
+        config = self._config
+        width = config.mel_bands if config.dynamic_range_db else config.cepstra
+        spectra = np.concatenate(self._spectra) if self._spectra else np.zeros((0, width), dtype=np.float32)
+        if config.dynamic_range_db and len(spectra):
+            scale = 1.0 if config.log == "decibel" else float(1 / _DECIBEL)
+            np.maximum(spectra, spectra.max() - np.float32(config.dynamic_range_db * scale), out=spectra)
+        if config.dynamic_range_db:
+            spectra = spectra @ self._plan.cosines
+        n_bands = self._plan.bands.shape[1]
+        bands = np.concatenate(self._bands) if self._bands else np.zeros((0, n_bands), dtype=np.float32)
+        return SpectralFrames(spectra, ActivityMeasures(bands, self._periodicity.finish()))
+
+    def _analyse(self, samples: NDArray[np.float32], n: int) -> None:
+        """Analyse the `n` frames that `samples` holds."""
+        plan, config = self._plan, self._config
+        length, begin = config.frame_length, plan.offset
+        frames = np.lib.stride_tricks.as_strided(
+            samples[begin:], (n, length), (samples.itemsize * config.frame_shift, samples.itemsize), writeable=False
+        )
+        padded = self._padded[:n]
+        np.multiply(frames, plan.window, out=padded[:, :length])
+        spectrum = scipy.fft.rfft(padded, axis=1)
+        power = np.square(spectrum.real)  # (n, n_bins)
+        power += np.square(spectrum.imag)
+        self.consume(power)
+
+    def consume(self, power: NDArray[np.float32]) -> None:
+        """Go on from the power spectrum of some frames, shape (n, n_bins)."""
+        plan, config = self._plan, self._config
+        mel: NDArray[np.float32] = power @ plan.filters
+        np.maximum(mel, np.float32(config.log_floor), out=mel)
+        np.log(mel, out=mel)
+        if config.log == "decibel":
+            mel *= _DECIBEL
+        self._spectra.append(mel if config.dynamic_range_db else mel @ plan.cosines)
+        self._bands.append(power @ plan.bands)
+        if config.speech_activity == "voicing":
+            self._periodicity.push(power[:, : len(plan.lags)] @ plan.lags)
+
+
+def chunks(n_frames: int) -> Iterator[slice]:
+    """Slices of :data:`CHUNK_FRAMES` frames."""
+    for first in range(0, n_frames, CHUNK_FRAMES):
+        yield slice(first, min(first + CHUNK_FRAMES, n_frames))

@@ -1,0 +1,54 @@
+"""From scores to a decision that can be defended.
+
+The speaker with the largest mean log-likelihood wins (Reynolds and Rose 1995, eq. 5: the cumulative log-likelihood over the
+speech frames; the mean ranks the same). How far the winner is ahead of the next speaker, in nats a frame, is the
+*margin*: strangers are close to two speakers at once, an enrolled speaker is close to one. A name may be refused by a
+threshold on it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Decision", "decide"]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What the scores say.
+
+    Attributes
+    ----------
+    status : {"identified", "unknown"}
+    speaker : int
+        Index of the best speaker, also when it is refused.
+    margin : float or None
+        Nats a frame ahead of the next speaker; None with a single speaker.
+    ranking : tuple of int
+        All speakers, best first; equal scores in their order.
+    """
+
+    status: Literal["identified", "unknown"]
+    speaker: int
+    margin: float | None
+    ranking: tuple[int, ...]
+
+
+def decide(log_likelihoods: NDArray[np.float64], *, threshold: float | None = None) -> Decision:
+    """Rank the speakers and decide.
+
+    Parameters
+    ----------
+    log_likelihoods : ndarray, shape (n_speakers,)
+        Mean over the speech frames, nats a frame.
+    threshold : float, optional
+        The least margin that gets a name; None names the best speaker always.
+    """
+    ranking = np.argsort(-log_likelihoods, kind="stable")
+    margin = float(log_likelihoods[ranking[0]] - log_likelihoods[ranking[1]]) if len(ranking) > 1 else None
+    refused = threshold is not None and margin is not None and margin < threshold
+    return Decision("unknown" if refused else "identified", int(ranking[0]), margin, tuple(ranking.tolist()))

@@ -1,0 +1,179 @@
+"""Opening the file safely, and SQLite's errors in our words.
+
+A new store is written under a temporary name and linked to its own name when complete, so a file of that name is a whole
+store or does not exist. Every change is one transaction with the rollback journal: a kill at any moment leaves the old
+state or the new one. SQLite's lock lets any number of processes read and one write; others wait.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import sqlite3
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from speakerid.errors import NotAStoreError, StoreBusyError, StoreError, StoreNotFoundError
+from speakerid.store.schema import APPLICATION_ID, SCHEMA_VERSION, TABLES
+
+__all__ = ["connect", "create_file", "publish", "temporary_name", "transaction", "translated"]
+
+_WAIT_SECONDS = 60.0
+_MAGIC = b"SQLite format 3\x00"
+
+
+@contextlib.contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into ours."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", None)
+        primary = code & 0xFF if code is not None else None
+        if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            message = f"{path}: another process has been writing for {_WAIT_SECONDS:.0f} s; try again when it is done"
+            raise StoreBusyError(message) from None
+        if primary in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+            raise NotAStoreError(f"{path}: not a speakerid store, or a damaged one ({error})") from None
+        if primary == sqlite3.SQLITE_READONLY:
+            raise StoreError(f"{path}: the store or its folder is write-protected") from None
+        if primary == sqlite3.SQLITE_FULL:
+            raise StoreError(f"{path}: the disk is full; nothing was changed") from None
+        if primary == sqlite3.SQLITE_TOOBIG:
+            raise StoreError(f"{path}: a recording is too long for the store; split it") from None
+        raise StoreError(f"{path}: the store cannot be used ({error})") from None
+
+
+def _check_file(path: Path) -> None:
+    """Refuse what SQLite would take for a database or hang on."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        raise StoreNotFoundError(f"{path}: no store there; `speakerid enroll` makes one, --db names another") from None
+    except (OSError, ValueError) as error:
+        what = error.strerror if isinstance(error, OSError) else error
+        raise StoreError(f"{path}: the store cannot be opened: {what}") from None
+    if not stat.S_ISREG(status.st_mode):
+        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"
+        raise NotAStoreError(f"{path}: {kind}, not a speakerid store; --db names the store's file")
+    if status.st_size == 0:
+        # SQLite takes an empty file for a new database, and would fill somebody's file
+        raise NotAStoreError(f"{path}: an empty file, not a speakerid store; remove it, or name another with --db")
+    try:
+        with path.open("rb") as file:
+            magic = file.read(len(_MAGIC))
+    except OSError as error:
+        raise StoreError(f"{path}: the store cannot be opened: {error.strerror}") from None
+    if magic != _MAGIC:
+        raise NotAStoreError(f"{path}: not a speakerid store (no SQLite database); name another with --db")
+
+
+def _raw_connection(path: Path, mode: str) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?mode={mode}"
+    connection = sqlite3.connect(uri, uri=True, timeout=_WAIT_SECONDS, isolation_level=None)
+    # a hostile file's schema must not run code
+    connection.execute("PRAGMA trusted_schema = OFF")
+    connection.execute("PRAGMA cell_size_check = ON")
+    connection.execute("PRAGMA foreign_keys = ON")
+    # a person who is removed should be gone from the file
+    connection.execute("PRAGMA secure_delete = ON")
+    return connection
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open an existing store.
+
+    Raises
+    ------
+    StoreNotFoundError
+        There is no file.
+    NotAStoreError
+        It is not a store, or one of another schema.
+    StoreError
+        It cannot be opened.
+    """
+    _check_file(path)
+    with translated(path):
+        connection = _raw_connection(path, "rw")
+        try:
+            _check_identity(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def _check_identity(connection: sqlite3.Connection, path: Path) -> None:
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if application != APPLICATION_ID:
+        raise NotAStoreError(f"{path}: a database of another program, not a speakerid store; name another with --db")
+    if version != SCHEMA_VERSION:
+        raise NotAStoreError(
+            f"{path}: a store of version {version}, this program reads version {SCHEMA_VERSION}; "
+            "use the speakerid that made it, or enrol again"
+        )
+    found = dict(connection.execute("SELECT name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"))
+    if found != TABLES:
+        raise NotAStoreError(f"{path}: not a speakerid store: its tables are not the ones we make")
+
+
+def create_file(path: Path, settings: Mapping[str, str]) -> None:
+    """Make a new, empty store, unless another process made one at the same moment.
+
+    Raises
+    ------
+    StoreError
+        The folder is missing or write-protected, or the disk is full.
+    """
+    temporary = temporary_name(path)
+    try:
+        with translated(path), contextlib.closing(_raw_connection(temporary, "rwc")) as connection:
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            with transaction(connection):
+                for statement in TABLES.values():
+                    connection.execute(statement)
+                connection.executemany("INSERT INTO settings (name, value) VALUES (?, ?)", settings.items())
+        publish(temporary, path)
+    except StoreError as error:
+        if not path.parent.is_dir():
+            raise StoreError(f"{path}: the folder {path.parent} does not exist; make it first") from None
+        raise error from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def temporary_name(path: Path) -> Path:
+    """Name a file beside `path` for what is not complete yet."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(6)}.new")
+
+
+def publish(temporary: Path, path: Path) -> None:
+    """Give a complete file its name, without ever replacing one."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        return  # another process was first: its store is as good
+    except OSError:
+        # a file system without hard links
+        if not path.exists():
+            try:
+                temporary.rename(path)
+            except OSError as error:
+                raise StoreError(f"{path}: the store cannot be made: {error.strerror}") from None
+
+
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All or nothing. The write lock is taken at once, so what is read inside is still true when it is written."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")

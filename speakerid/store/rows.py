@@ -1,0 +1,113 @@
+"""What the store's rows are in Python, and the arrays in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from speakerid.frontend import StaticFeatures
+from speakerid.mixtures import GaussianMixture
+
+__all__ = [
+    "NewRecording",
+    "RecordingRow",
+    "SpeakerRow",
+    "SpeakerUpdate",
+    "mixture_from_blobs",
+    "mixture_to_blobs",
+]
+
+
+@dataclass(frozen=True)
+class RecordingRow:
+    """One enrolled recording; `source` is where it was, seconds are of the recording and of its speech."""
+
+    content_hash: str
+    source: str
+    session: str | None
+    seconds: float
+    speech_seconds: float
+    enrolled: str
+    n_frames: int
+
+
+@dataclass(frozen=True)
+class NewRecording:
+    """A recording to be written, with its static features."""
+
+    content_hash: str
+    source: str
+    session: str | None
+    seconds: float
+    speech_seconds: float
+    static: StaticFeatures
+
+
+@dataclass(frozen=True)
+class SpeakerRow:
+    """One speaker, with totals over the recordings; times are ISO 8601, UTC."""
+
+    name: str
+    created: str
+    changed: str
+    n_recordings: int
+    seconds: float
+    speech_seconds: float
+    n_components: int
+
+
+@dataclass(frozen=True)
+class SpeakerUpdate:
+    """A change of one speaker, to be written whole or not at all.
+
+    Attributes
+    ----------
+    name : str
+    expected : frozenset of str
+        Content hashes that the speaker had when the model was trained. If they have changed meanwhile the update is
+        refused, and has to be made again.
+    added : tuple of NewRecording
+    mixture : GaussianMixture
+        Trained on the expected recordings (unless `replace`) and the added ones.
+    record : dict
+        How training went; numbers and texts.
+    replace : bool
+        The expected recordings are dropped.
+    """
+
+    name: str
+    expected: frozenset[str]
+    added: tuple[NewRecording, ...]
+    mixture: GaussianMixture
+    record: dict[str, Any] = field(default_factory=dict)
+    replace: bool = False
+
+
+def mixture_to_blobs(mixture: GaussianMixture) -> tuple[int, int, bytes, bytes, bytes]:
+    """K, d and the three arrays as little-endian float32."""
+    arrays = (mixture.weights, mixture.means, mixture.variances)
+    weights, means, variances = (array.astype("<f4").tobytes() for array in arrays)
+    return mixture.n_components, mixture.n_features, weights, means, variances
+
+
+def mixture_from_blobs(
+    n_components: int, n_features: int, weights: bytes, means: bytes, variances: bytes, *, expected_features: int
+) -> GaussianMixture:
+    """Inverse of :func:`mixture_to_blobs`, up to float32.
+
+    Raises
+    ------
+    ValueError
+        The sizes do not fit, or the numbers are no mixture.
+    """
+    if n_components < 1 or n_features != expected_features:
+        raise ValueError(f"expected a mixture of shape (K, {expected_features}), got ({n_components}, {n_features})")
+    shapes = ((n_components,), (n_components, n_features), (n_components, n_features))
+    arrays = []
+    for blob, shape in zip((weights, means, variances), shapes, strict=True):
+        if len(blob) != 4 * int(np.prod(shape)):
+            raise ValueError(f"expected an array of shape {shape}, got {len(blob)} bytes")
+        arrays.append(np.frombuffer(blob, dtype="<f4").reshape(shape))
+    return GaussianMixture(*arrays)

@@ -1,0 +1,420 @@
+"""The speaker database: speakers, their recordings' features and their models in one SQLite file.
+
+What is kept of a recording is its static features (see :mod:`speakerid.frontend.features`), about 4 kB a second at the
+default settings, so that a speaker can be trained again when recordings are added and the result is the same, bit for
+bit, as if all had been enrolled at once. The audio itself is not kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from speakerid.config import ConfigValues, FrontEndConfig, TrainingConfig, differences, from_dict, to_dict
+from speakerid.errors import (
+    ConfigError,
+    DuplicateRecordingError,
+    NotAStoreError,
+    SpeakerIdError,
+    StoreMismatchError,
+    UnknownSpeakerError,
+    UsageError,
+)
+from speakerid.frontend import StaticFeatures
+from speakerid.mixtures import GaussianMixture
+from speakerid.store.connection import connect, create_file, transaction, translated
+from speakerid.store.names import normal_name
+from speakerid.store.rows import (
+    RecordingRow,
+    SpeakerRow,
+    SpeakerUpdate,
+    mixture_from_blobs,
+    mixture_to_blobs,
+)
+
+__all__ = ["ConflictError", "Store"]
+
+
+_COPIED = {
+    "recordings": "content_hash, source, session, seconds, speech_seconds, enrolled, n_frames, n_static, cepstra, speech",
+    "models": "n_components, n_features, weights, means, variances, record",
+}
+
+
+class ConflictError(SpeakerIdError):
+    """Another process changed the same speaker or enrolled the same audio meanwhile: read again, train again."""
+
+
+class Store:
+    """An open store; use it in a ``with`` statement.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Raises
+    ------
+    StoreNotFoundError, NotAStoreError, StoreError
+        There is no store, the file is something else, or it cannot be opened.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._connection = connect(self.path)
+        try:
+            settings = self._settings()
+            self.front_end = self._read_settings(FrontEndConfig, settings.get("front_end"))
+            self.training = self._read_settings(TrainingConfig, settings.get("training"))
+            self.created = settings.get("created", "")
+        except BaseException:
+            self._connection.close()
+            raise
+
+    @classmethod
+    def create(cls, path: str | Path, front_end: FrontEndConfig, training: TrainingConfig, *, version: str) -> Store:
+        """Make an empty store and open it; if there is one already, open that."""
+        path = Path(path)
+        settings = {
+            "front_end": json.dumps(to_dict(front_end)),
+            "training": json.dumps(to_dict(training)),
+            "created": _now(),
+            "version": version,
+        }
+        create_file(path, settings)
+        return cls(path)
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    # reading ----------------------------------------------------------------------------------------------------------
+
+    def _query(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
+        with translated(self.path):
+            return self._connection.execute(statement, values).fetchall()
+
+    def _settings(self) -> dict[str, str]:
+        return dict(self._query("SELECT name, value FROM settings"))
+
+    def _read_settings(self, kind: type[ConfigValues], text: str | None) -> ConfigValues:
+        try:
+            return from_dict(kind, json.loads(text or "null"))
+        except (ValueError, ConfigError) as error:
+            raise NotAStoreError(f"{self.path}: the store's settings cannot be read: {error}") from None
+
+    def names(self) -> list[str]:
+        """All speakers in the order of their names."""
+        return [row[0] for row in self._query("SELECT name FROM speakers ORDER BY name")]
+
+    def speakers(self) -> list[SpeakerRow]:
+        """All speakers with their totals, in the order of their names."""
+        rows = self._query(
+            "SELECT s.name, s.created, s.changed, count(r.id), coalesce(sum(r.seconds), 0.0),"
+            " coalesce(sum(r.speech_seconds), 0.0), coalesce(m.n_components, 0)"
+            " FROM speakers s LEFT JOIN recordings r ON r.speaker_id = s.id LEFT JOIN models m ON m.speaker_id = s.id"
+            " GROUP BY s.id ORDER BY s.name"
+        )
+        return [SpeakerRow(*row) for row in rows]
+
+    def speaker(self, name: str) -> SpeakerRow:
+        """One speaker.
+
+        Raises
+        ------
+        UnknownSpeakerError
+            Nobody of that name is enrolled.
+        """
+        name = normal_name(name)
+        for row in self.speakers():
+            if row.name == name:
+                return row
+        raise self._unknown(name)
+
+    def _unknown(self, name: str) -> UnknownSpeakerError:
+        known = self.names()
+        listed = ", ".join(known[:8]) + (f" and {len(known) - 8} more" if len(known) > 8 else "")
+        return UnknownSpeakerError(f"no speaker {name!r} in {self.path}; enrolled: {listed or 'nobody'}")
+
+    def recordings(self, name: str) -> list[RecordingRow]:
+        """A speaker's recordings, in the order of their content hashes."""
+        rows = self._query(
+            "SELECT r.content_hash, r.source, r.session, r.seconds, r.speech_seconds, r.enrolled, r.n_frames"
+            " FROM recordings r JOIN speakers s ON s.id = r.speaker_id WHERE s.name = ? ORDER BY r.content_hash",
+            (name,),
+        )
+        return [RecordingRow(*row) for row in rows]
+
+    def owners(self) -> dict[str, str]:
+        """Whose each recording is: content hash to speaker."""
+        return dict(
+            self._query("SELECT r.content_hash, s.name FROM recordings r JOIN speakers s ON s.id = r.speaker_id")
+        )
+
+    def static_features(self, name: str) -> Iterator[tuple[str, StaticFeatures]]:
+        """Yield a speaker's recordings, content hash and features, in the order of their content hashes.
+
+        Raises
+        ------
+        NotAStoreError
+            An array does not have the shape it should have.
+        """
+        for recording in self.recordings(name):
+            rows = self._query(
+                "SELECT n_frames, cepstra, speech FROM recordings WHERE content_hash = ?",
+                (recording.content_hash,),
+            )
+            for n_frames, cepstra, speech in rows:
+                try:
+                    static = StaticFeatures.from_bytes(cepstra, speech, n_frames, self.front_end.n_static)
+                except ValueError as error:
+                    raise NotAStoreError(
+                        f"{self.path}: the features of {recording.source} ({name}) are damaged: {error}; "
+                        "remove the speaker and enrol again"
+                    ) from None
+                yield recording.content_hash, static
+
+    def mixtures(self) -> dict[str, GaussianMixture]:
+        """All models, in the order of the speakers' names.
+
+        Raises
+        ------
+        NotAStoreError
+            An array does not have the shape it should have, or is no mixture.
+        """
+        rows = self._query(
+            "SELECT s.name, m.n_components, m.n_features, m.weights, m.means, m.variances"
+            " FROM models m JOIN speakers s ON s.id = m.speaker_id ORDER BY s.name"
+        )
+        return {name: self._mixture(name, *blobs) for name, *blobs in rows}
+
+    def _mixture(self, name: str, *blobs: Any) -> GaussianMixture:
+        try:
+            mixture = mixture_from_blobs(*blobs, expected_features=self.front_end.n_features)
+        except ValueError as error:
+            raise NotAStoreError(
+                f"{self.path}: the model of {name} is damaged: {error}; remove the speaker and enrol again"
+            ) from None
+        return mixture
+
+    def model(self, name: str) -> tuple[GaussianMixture, dict[str, Any]]:
+        """One speaker's mixture and how its training went.
+
+        Raises
+        ------
+        UnknownSpeakerError
+            Nobody of that name is enrolled.
+        """
+        rows = self._query(
+            "SELECT m.n_components, m.n_features, m.weights, m.means, m.variances, m.record"
+            " FROM models m JOIN speakers s ON s.id = m.speaker_id WHERE s.name = ?",
+            (normal_name(name),),
+        )
+        if not rows:
+            raise self._unknown(name)
+        *blobs, record = rows[0]
+        try:
+            details = json.loads(record)
+        except ValueError:
+            raise NotAStoreError(f"{self.path}: the training record of {name} is damaged") from None
+        return self._mixture(name, *blobs), details
+
+    def check(self) -> None:
+        """Read every page and every array.
+
+        Raises
+        ------
+        NotAStoreError
+            Something is damaged.
+        """
+        problems = [row[0] for row in self._query("PRAGMA quick_check") if row[0] != "ok"]
+        if problems:
+            raise NotAStoreError(f"{self.path}: damaged: {problems[0]}; restore it from a copy, or enrol again")
+        self.mixtures()
+        for name in self.names():
+            for _hash, _static in self.static_features(name):
+                pass
+
+    # writing ----------------------------------------------------------------------------------------------------------
+
+    def write(self, updates: Iterable[SpeakerUpdate]) -> None:
+        """Write changes of speakers in one transaction.
+
+        Raises
+        ------
+        ConflictError
+            A speaker's recordings are not the expected ones any more, or an added recording has been enrolled
+            meanwhile. Nothing was written.
+        """
+        with translated(self.path), transaction(self._connection):
+            for update in updates:
+                self._write(update)
+
+    def _write(self, update: SpeakerUpdate) -> None:
+        execute = self._connection.execute
+        now = _now()
+        present = frozenset(recording.content_hash for recording in self.recordings(update.name))
+        if present != update.expected:
+            raise ConflictError(f"{update.name} was changed by another process")
+        if update.replace:
+            execute("DELETE FROM speakers WHERE name = ?", (update.name,))
+        execute(
+            "INSERT INTO speakers (name, created, changed) VALUES (?, ?, ?)"
+            " ON CONFLICT (name) DO UPDATE SET changed = excluded.changed",
+            (update.name, now, now),
+        )
+        (speaker_id,) = execute("SELECT id FROM speakers WHERE name = ?", (update.name,)).fetchone()
+        for new in update.added:
+            cepstra, speech = new.static.to_bytes()
+            try:
+                execute(
+                    "INSERT INTO recordings (speaker_id, content_hash, source, session, seconds, speech_seconds,"
+                    " enrolled, n_frames, n_static, cepstra, speech) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (
+                        speaker_id, new.content_hash, new.source, new.session, new.seconds, new.speech_seconds,
+                        now, len(new.static), new.static.cepstra.shape[1], cepstra, speech,
+                    ),
+                )  # fmt: skip
+            except sqlite3.IntegrityError:
+                raise ConflictError(f"{new.source} was enrolled by another process") from None
+        execute(
+            "INSERT OR REPLACE INTO models (speaker_id, n_components, n_features, weights, means, variances, record)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (speaker_id, *mixture_to_blobs(update.mixture), json.dumps(update.record)),
+        )
+
+    def copy_from(self, source: Store, names: Sequence[str], *, replace: bool = False) -> None:
+        """Copy speakers of another store, recordings and models, in one transaction.
+
+        Raises
+        ------
+        StoreMismatchError
+            The stores' front ends or training settings differ.
+        UnknownSpeakerError
+            The other store has nobody of that name.
+        UsageError
+            A name is enrolled here already (unless `replace`).
+        DuplicateRecordingError
+            The same audio is enrolled here under another name.
+        """
+        self.require(source.front_end, source.training, whose=str(source.path))
+        known = set(source.names())
+        for name in names:
+            if name not in known:
+                raise source._unknown(name)
+        # read everything once, so that damaged arrays are found before anything is written
+        mixtures = source.mixtures()
+        for name in names:
+            if name not in mixtures:
+                raise NotAStoreError(f"{source.path}: {name} has no model; enrol again there")
+            for _hash, _static in source.static_features(name):
+                pass
+        with translated(self.path), transaction(self._connection):
+            present = set(self.names())
+            for name in names:
+                if name in present and not replace:
+                    raise UsageError(f"{name!r} is enrolled in {self.path} already; give --replace, or rename it first")
+                self._connection.execute("DELETE FROM speakers WHERE name = ?", (name,))
+                self._copy_speaker(source, normal_name(name))
+
+    def _copy_speaker(self, source: Store, name: str) -> None:
+        execute = self._connection.execute
+        ((source_id, created, changed),) = source._query(
+            "SELECT id, created, changed FROM speakers WHERE name = ?", (name,)
+        )
+        cursor = execute("INSERT INTO speakers (name, created, changed) VALUES (?, ?, ?)", (name, created, changed))
+        for table, columns in _COPIED.items():
+            marks = ", ".join("?" * (columns.count(",") + 2))
+            insert = f"INSERT INTO {table} (speaker_id, {columns}) VALUES ({marks})"  # noqa: S608 - our own constants
+            for row in source._query(f"SELECT {columns} FROM {table} WHERE speaker_id = ?", (source_id,)):  # noqa: S608 - our own constants
+                try:
+                    execute(insert, (cursor.lastrowid, *row))
+                except sqlite3.IntegrityError:
+                    raise DuplicateRecordingError(
+                        f"{source.path}: a recording of {name} is enrolled in {self.path} under another name; "
+                        "remove it there first"
+                    ) from None
+
+    def require(self, front_end: FrontEndConfig, training: TrainingConfig, *, whose: str) -> None:
+        """Refuse settings other than the store's.
+
+        Parameters
+        ----------
+        front_end : FrontEndConfig
+        training : TrainingConfig
+        whose : str
+            Where those settings come from, for the message.
+
+        Raises
+        ------
+        StoreMismatchError
+            With both values of every setting that differs.
+        """
+        unequal = differences(self.front_end, front_end) + differences(self.training, training)
+        if unequal:
+            raise StoreMismatchError(
+                f"{self.path} was made with other settings than {whose}: {'; '.join(unequal)} "
+                "(store against asked); use another --db, or leave the settings out"
+            )
+
+    def rename(self, old: str, new: str) -> None:
+        """Give a speaker another name.
+
+        Raises
+        ------
+        UnknownSpeakerError
+            Nobody is called `old`.
+        UsageError
+            Somebody is called `new` already.
+        """
+        old, new = normal_name(old), normal_name(new)
+        with translated(self.path), transaction(self._connection):
+            names = self.names()
+            if old not in names:
+                raise self._unknown(old)
+            if new in names and new != old:
+                raise UsageError(f"{new!r} is enrolled already; remove it first, or choose another name")
+            self._connection.execute("UPDATE speakers SET name = ?, changed = ? WHERE name = ?", (new, _now(), old))
+
+    def remove(self, names: Sequence[str]) -> None:
+        """Remove speakers with their recordings and models: all of them, or none when one is unknown.
+
+        Raises
+        ------
+        UnknownSpeakerError
+            Nobody of that name is enrolled.
+        """
+        with translated(self.path), transaction(self._connection):
+            known = set(self.names())
+            for name in map(normal_name, names):
+                if name not in known:
+                    raise self._unknown(name)
+                self._connection.execute("DELETE FROM speakers WHERE name = ?", (name,))
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """See one state of the store over several reads, whatever others write."""
+        with translated(self.path):
+            self._connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            with translated(self.path):
+                self._connection.execute("COMMIT")
+
+
+def _now() -> str:
+    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")

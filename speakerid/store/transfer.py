@@ -1,0 +1,45 @@
+"""Speakers out of a store and into another: an export is a store itself, written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from speakerid.config import to_dict
+from speakerid.errors import UsageError
+from speakerid.store.connection import create_file, publish, temporary_name
+from speakerid.store.store import Store
+
+__all__ = ["export_speakers"]
+
+
+def export_speakers(source: Store, names: Sequence[str], path: str | Path, *, version: str) -> None:
+    """Write speakers, with recordings' features and models, to a new store.
+
+    Raises
+    ------
+    UsageError
+        There is a file of that name already.
+    UnknownSpeakerError
+        Nobody of that name is enrolled.
+    StoreError
+        The file cannot be written.
+    """
+    path = Path(path)
+    if path.exists():
+        raise UsageError(f"{path}: exists already; remove it, or give another name with --output")
+    temporary = temporary_name(path)
+    settings = {
+        "front_end": json.dumps(to_dict(source.front_end)),
+        "training": json.dumps(to_dict(source.training)),
+        "created": source.created,
+        "version": version,
+    }
+    try:
+        create_file(temporary, settings)
+        with Store(temporary) as target:
+            target.copy_from(source, names)
+        publish(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

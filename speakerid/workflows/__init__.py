@@ -1,0 +1,1 @@
+"""Enrol, identify: the rooms put together."""

@@ -1,0 +1,384 @@
+"""Enrolment: recordings in, speakers in the store.
+
+Recordings are analysed in parallel, in batches of whole speakers; each batch is trained and written in one transaction,
+so a kill leaves every speaker wholly old or wholly new, and the same call again does the rest. A speaker's model is
+trained on all of the speaker's recordings in the order of their content hashes, as the store gives them back: adding
+recordings later gives the same model, bit for bit, as enrolling all at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from speakerid._version import __version__
+from speakerid.audio import Recording
+from speakerid.config import Config, FrontEndConfig, TrainingConfig
+from speakerid.errors import RecordingError, TrainingError, UsageError
+from speakerid.frontend import StaticFeatures, finish
+from speakerid.mixtures import GaussianMixture, TrainingRecord, train
+from speakerid.store import ConflictError, NewRecording, SpeakerUpdate, Store, normal_name
+from speakerid.workflows.analysis import Analysis, Source, analyse, require_speech
+from speakerid.workflows.parallel import effective_jobs, map_in_order, one_blas_thread
+
+__all__ = ["EnrolledSpeaker", "EnrollmentReport", "Problem", "enroll_recordings"]
+
+# a batch is written when it has so many recordings or frames (about 16 hours): what a kill can cost, and memory
+_BATCH_RECORDINGS = 512
+_BATCH_FRAMES = 6_000_000
+_ATTEMPTS = 20
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An input that could not be used: where, a word for programs, a sentence for people."""
+
+    path: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class EnrolledSpeaker:
+    """What an enrolment did for one speaker.
+
+    Attributes
+    ----------
+    name : str
+    new : bool
+        The speaker was not in the store before, or was replaced.
+    added, already : int
+        Recordings added now, and recordings that were enrolled before (nothing was changed for them).
+    n_recordings : int
+        Of the speaker in all.
+    speech_seconds : float
+        Of the speaker in all.
+    components, components_asked : int
+        Of the model; less than asked when there is too little speech.
+    log_likelihood : float
+        Of the model's own frames, nats a frame.
+    iterations : int
+        Of EM.
+    """
+
+    name: str
+    new: bool
+    added: int
+    already: int
+    n_recordings: int
+    speech_seconds: float
+    components: int
+    components_asked: int
+    log_likelihood: float
+    iterations: int
+
+
+@dataclass
+class EnrollmentReport:
+    """All that an enrolment did; `ignored` are files that are not audio by their name."""
+
+    speakers: list[EnrolledSpeaker] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
+
+
+@dataclass
+class _Speaker:
+    """A speaker's analysed recordings, waiting to be trained."""
+
+    name: str
+    analyses: list[tuple[Source, Analysis]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Trained:
+    update: SpeakerUpdate | None
+    summary: EnrolledSpeaker | None
+    problems: tuple[Problem, ...]
+
+
+def enroll_recordings(
+    store_path: str | Path,
+    recordings: Iterable[tuple[str, Source]],
+    *,
+    config: Config | None = None,
+    replace: bool = False,
+    channel: int | None = None,
+    jobs: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> EnrollmentReport:
+    """Enrol recordings under their speakers' names.
+
+    Parameters
+    ----------
+    store_path : path-like
+        Made when the first speaker is ready, if it does not exist.
+    recordings : iterable of (str, Recording or Waveform)
+        Names and recordings, in any order.
+    config : Config, optional
+        Settings. Left out: the store's own, or the defaults for a new store. Given and different from the store's:
+        refused.
+    replace : bool
+        Forget what these speakers had before.
+    channel : int, optional
+        Channel to take, counted from 1.
+    jobs : int, optional
+        Workers; all cores if left out. The result does not depend on it.
+    progress : callable, optional
+        Called with the number of recordings that are done.
+
+    Returns
+    -------
+    report : EnrollmentReport
+
+    Raises
+    ------
+    SpeakerNameError
+        A name that cannot be one; nothing is enrolled.
+    StoreError
+        The store cannot be used, or was made with other settings.
+    """
+    store_path = Path(store_path)
+    grouped: dict[str, list[Source]] = {}
+    for name, source in recordings:
+        if isinstance(source, Recording) and source.path == "-":
+            raise UsageError("enroll cannot read standard input: give a file")
+        grouped.setdefault(normal_name(name), []).append(source)
+    front_end, training = _settings(store_path, config)
+    minimum = (config or Config()).decision.minimum_speech_seconds
+    report = EnrollmentReport()
+    writer = _Writer(store_path, front_end, training, replace=replace, report=report, jobs=effective_jobs(jobs))
+    with one_blas_thread():
+        items = [(name, source) for name, sources in grouped.items() for source in sources]
+        work = partial(_analyse_one, config=front_end, channel=channel, minimum=minimum)
+        results = map_in_order(work, items, writer.jobs)
+        for batch in _batches(_analyse_all(items, results, report, progress)):
+            writer.write(batch)
+    return report
+
+
+def _settings(store_path: Path, config: Config | None) -> tuple[FrontEndConfig, TrainingConfig]:
+    if not store_path.exists():
+        config = config or Config()
+        return config.front_end, config.training
+    with Store(store_path) as store:
+        if config is not None:
+            store.require(config.front_end, config.training, whose="the ones asked for")
+        return store.front_end, store.training
+
+
+def _analyse_one(
+    item: tuple[str, Source], *, config: FrontEndConfig, channel: int | None, minimum: float
+) -> Analysis | RecordingError:
+    _name, source = item
+    try:
+        analysis = analyse(source, config, channel=channel, hash_content=True)
+        require_speech(analysis, source.label, minimum)
+    except RecordingError as error:
+        return error
+    # as the store will give them back, so that the model does not depend on whether they came from there
+    return dataclasses.replace(analysis, static=analysis.static.rounded())
+
+
+def _analyse_all(
+    items: Sequence[tuple[str, Source]],
+    results: Iterable[Analysis | RecordingError],
+    report: EnrollmentReport,
+    progress: Callable[[int], None] | None,
+) -> Iterator[_Speaker]:
+    """Collect the analyses; yield a speaker when the speaker's last recording is done."""
+    speaker: _Speaker | None = None
+    for done, ((name, source), result) in enumerate(zip(items, results, strict=True), start=1):
+        if speaker is not None and speaker.name != name:
+            yield speaker
+            speaker = None
+        speaker = speaker or _Speaker(name)
+        if isinstance(result, RecordingError):
+            report.problems.append(_problem(source, result))
+        else:
+            speaker.analyses.append((source, result))
+        if progress is not None:
+            progress(done)
+    if speaker is not None:
+        yield speaker
+
+
+def _problem(source: Source, error: RecordingError) -> Problem:
+    path = source.path if isinstance(source, Recording) else source.label
+    return Problem(path, error.reason, str(error))
+
+
+def _batches(speakers: Iterable[_Speaker]) -> Iterator[list[_Speaker]]:
+    batch: list[_Speaker] = []
+    n_recordings = n_frames = 0
+    for speaker in speakers:
+        if not speaker.analyses:
+            continue  # all its recordings are in the report's problems
+        batch.append(speaker)
+        n_recordings += len(speaker.analyses)
+        n_frames += sum(len(analysis.static) for _source, analysis in speaker.analyses)
+        if n_recordings >= _BATCH_RECORDINGS or n_frames >= _BATCH_FRAMES:
+            yield batch
+            batch, n_recordings, n_frames = [], 0, 0
+    if batch:
+        yield batch
+
+
+class _Writer:
+    """Trains batches and writes them; trains again what another process changed meanwhile."""
+
+    def __init__(
+        self,
+        path: Path,
+        front_end: FrontEndConfig,
+        training: TrainingConfig,
+        *,
+        replace: bool,
+        report: EnrollmentReport,
+        jobs: int,
+    ) -> None:
+        self.path, self.front_end, self.training = path, front_end, training
+        self.replace, self.report, self.jobs = replace, report, jobs
+
+    def write(self, batch: Sequence[_Speaker]) -> None:
+        for _attempt in range(_ATTEMPTS):
+            trained = list(map_in_order(self._train, self._plan(batch), self.jobs))
+            updates = [t.update for t in trained if t.update is not None]
+            if updates:
+                try:
+                    with self._open() as store:
+                        store.write(updates)
+                except ConflictError:
+                    continue
+            for result in trained:
+                self.report.problems.extend(result.problems)
+                if result.summary is not None:
+                    self.report.speakers.append(result.summary)
+            return
+        raise ConflictError(f"{self.path}: other processes keep changing the same speakers; try again later")
+
+    def _open(self) -> Store:
+        store = (
+            Store(self.path)
+            if self.path.exists()
+            else Store.create(self.path, self.front_end, self.training, version=__version__)
+        )
+        try:
+            # another process may have made the store in the meantime, with other settings
+            store.require(self.front_end, self.training, whose="the ones asked for")
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    def _plan(self, batch: Sequence[_Speaker]) -> Iterator[_Plan]:
+        """Decide, speaker by speaker, what is new, what is enrolled already, and what is somebody else's."""
+        owners: dict[str, str] = {}
+        stored: dict[str, list[tuple[str, StaticFeatures, float]]] = {}
+        if self.path.exists():
+            with Store(self.path) as store, store.reading():
+                owners = store.owners()
+                for speaker in batch:
+                    seconds = {r.content_hash: r.speech_seconds for r in store.recordings(speaker.name)}
+                    stored[speaker.name] = [
+                        (h, static, seconds[h]) for h, static in store.static_features(speaker.name)
+                    ]
+        for speaker in batch:
+            plan = _Plan(speaker.name, frozenset(h for h, _s, _t in stored.get(speaker.name, [])))
+            plan.replace = self.replace and bool(plan.expected)
+            plan.kept = [] if self.replace else stored.get(speaker.name, [])
+            present = {h for h, _static, _seconds in plan.kept}
+            for source, analysis in speaker.analyses:
+                content_hash = analysis.content_hash
+                assert content_hash is not None
+                owner = owners.get(content_hash)
+                if owner is not None and owner != speaker.name:
+                    plan.problems.append(_duplicate(source, speaker.name, owner))
+                elif content_hash in present:
+                    plan.already += 1
+                else:
+                    present.add(content_hash)
+                    owners[content_hash] = speaker.name
+                    plan.added.append((source, analysis))
+            yield plan
+
+    def _train(self, plan: _Plan) -> _Trained:
+        problems = tuple(plan.problems)
+        if not plan.added:
+            summary = None
+            if plan.already:
+                with Store(self.path) as store:
+                    mixture, record = store.model(plan.name)
+                summary = _summary(plan, mixture, record)
+            return _Trained(None, summary, problems)
+        statics = [(h, static) for h, static, _seconds in plan.kept]
+        statics += [(a.content_hash or "", a.static) for _source, a in plan.added]
+        statics.sort(key=lambda item: item[0])
+        frames = np.concatenate([finish(static, self.front_end).speech_values for _hash, static in statics])
+        try:
+            mixture, training_record = train(frames, self.training)
+        except TrainingError as error:
+            failed = Problem(plan.name, "untrainable", f"{plan.name}: {error}")
+            return _Trained(None, None, (*problems, failed))
+        record = _record(training_record)
+        added = tuple(_new_recording(source, analysis) for source, analysis in plan.added)
+        update = SpeakerUpdate(plan.name, plan.expected, added, mixture, record, plan.replace)
+        return _Trained(update, _summary(plan, mixture, record), problems)
+
+
+@dataclass
+class _Plan:
+    """What is to be done for a speaker."""
+
+    name: str
+    expected: frozenset[str]
+    replace: bool = False
+    kept: list[tuple[str, StaticFeatures, float]] = field(default_factory=list)
+    added: list[tuple[Source, Analysis]] = field(default_factory=list)
+    already: int = 0
+    problems: list[Problem] = field(default_factory=list)
+
+
+def _duplicate(source: Source, name: str, owner: str) -> Problem:
+    path = source.path if isinstance(source, Recording) else source.label
+    message = (
+        f"{source.label}: the same audio is enrolled as {owner}; it was not enrolled as {name}: "
+        "find out whose voice it is, and remove the wrong copy"
+    )
+    return Problem(path, "duplicate", message)
+
+
+def _new_recording(source: Source, analysis: Analysis) -> NewRecording:
+    label = source.label.encode("utf-8", "replace").decode("utf-8")
+    session = source.session if isinstance(source, Recording) else None
+    assert analysis.content_hash is not None
+    return NewRecording(
+        analysis.content_hash, label, session, analysis.seconds, analysis.speech_seconds, analysis.static
+    )
+
+
+def _record(record: TrainingRecord) -> dict[str, Any]:
+    return dataclasses.asdict(record)
+
+
+def _summary(plan: _Plan, mixture: GaussianMixture, record: dict[str, Any]) -> EnrolledSpeaker:
+    seconds = sum(seconds for _h, _s, seconds in plan.kept) + sum(a.speech_seconds for _s, a in plan.added)
+    history = record.get("log_likelihoods") or [float("nan")]
+    return EnrolledSpeaker(
+        name=plan.name,
+        new=plan.replace or not plan.expected,
+        added=len(plan.added),
+        already=plan.already,
+        n_recordings=len(plan.kept) + len(plan.added),
+        speech_seconds=seconds,
+        components=mixture.n_components,
+        components_asked=int(record.get("components_asked", mixture.n_components)),
+        log_likelihood=float(history[-1]),
+        iterations=len(history) - 1,
+    )

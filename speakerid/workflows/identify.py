@@ -1,0 +1,242 @@
+"""Identification: a recording against all enrolled speakers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from speakerid.audio import RawFormat, Recording
+from speakerid.config import Config, DecisionConfig, FrontEndConfig
+from speakerid.errors import RecordingError, StoreError, UsageError
+from speakerid.frontend import Features, finish
+from speakerid.mixtures import GaussianMixture
+from speakerid.scoring import MixtureStack, decide
+from speakerid.store import Store
+from speakerid.workflows.analysis import Analysis, Source, analyse, as_source, require_speech
+from speakerid.workflows.parallel import effective_jobs, map_in_order, one_blas_thread
+
+__all__ = ["Identification", "Identifier", "Score"]
+
+
+@dataclass(frozen=True)
+class Score:
+    """How well a recording fits one speaker.
+
+    Attributes
+    ----------
+    speaker : str
+    log_likelihood : float
+        Mean over the speech frames, nats a frame.
+    llr : float or None
+        The same less the world model's; None without a world model.
+    probability : float or None
+        Calibrated; None without a calibration.
+    """
+
+    speaker: str
+    log_likelihood: float
+    llr: float | None = None
+    probability: float | None = None
+
+
+@dataclass(frozen=True)
+class Identification:
+    """The answer for one recording.
+
+    Attributes
+    ----------
+    path : str
+    decision : str or None
+        A name only when `status` is "identified".
+    status : {"identified", "unknown", "undecided"}
+    reason : str or None
+        For "undecided", a word: unreadable, empty, truncated, no_speech, too_short.
+    message : str or None
+        The reason as a sentence.
+    speech_seconds, duration_seconds : float or None
+        None when the recording could not be read.
+    margin : float or None
+        Nats a frame that the best speaker is ahead of the next one.
+    scores : tuple of Score
+        All enrolled speakers, best first.
+    start, end : float or None
+        The stretch of the file in seconds, when only a stretch was asked for.
+    """
+
+    path: str
+    decision: str | None
+    status: str
+    reason: str | None = None
+    message: str | None = None
+    speech_seconds: float | None = None
+    duration_seconds: float | None = None
+    margin: float | None = None
+    scores: tuple[Score, ...] = ()
+    start: float | None = None
+    end: float | None = None
+
+    def to_dict(self, *, top: int | None = None) -> dict[str, Any]:
+        """Return the fields of the JSON format, numbers rounded; `top` limits the scores."""
+        values = asdict(self)
+        values["scores"] = [{key: _rounded(value) for key, value in score.items()} for score in values["scores"][:top]]
+        if self.start is None and self.end is None:
+            del values["start"], values["end"]
+        return {key: value if key == "scores" else _rounded(value) for key, value in values.items()}
+
+
+def _rounded(value: Any) -> Any:
+    return round(value, 6) if isinstance(value, float) else value
+
+
+class Identifier:
+    """Enrolled speakers, ready to be asked. Made from a store by :meth:`open`.
+
+    Parameters
+    ----------
+    mixtures : mapping of str to GaussianMixture
+        At least one speaker.
+    front_end : FrontEndConfig
+        The one that the mixtures were trained with.
+    decision : DecisionConfig, optional
+    """
+
+    def __init__(
+        self,
+        mixtures: Mapping[str, GaussianMixture],
+        front_end: FrontEndConfig,
+        decision: DecisionConfig | None = None,
+    ) -> None:
+        if not mixtures:
+            raise UsageError("nobody is enrolled: enrol somebody first")
+        self.mixtures: Mapping[str, GaussianMixture] = MappingProxyType(dict(mixtures))
+        self.front_end = front_end
+        self.decision = decision or DecisionConfig()
+        self._names = tuple(self.mixtures)
+        self._stack = MixtureStack(list(self.mixtures.values()))
+
+    @classmethod
+    def open(cls, store_path: str | Path, *, config: Config | None = None) -> Identifier:
+        """Read all speakers of a store.
+
+        Parameters
+        ----------
+        store_path : path-like
+        config : Config, optional
+            Given and with other settings than the store's: refused.
+
+        Raises
+        ------
+        StoreError
+            There is no store, it cannot be used, or was made with other settings, or nobody is enrolled in it.
+        """
+        with Store(store_path) as store:
+            if config is not None:
+                store.require(config.front_end, config.training, whose="the ones asked for")
+            mixtures = store.mixtures()
+            if not mixtures:
+                raise StoreError(f"{store.path}: nobody is enrolled; enrol somebody first: speakerid enroll FOLDER")
+            return cls(mixtures, store.front_end, (config or Config()).decision)
+
+    @property
+    def speakers(self) -> tuple[str, ...]:
+        """Names of the enrolled speakers."""
+        return self._names
+
+    def features(
+        self, recording: Source | str | os.PathLike[str] | np.ndarray, *, sample_rate: int | None = None
+    ) -> Features:
+        """Features of a recording, as they are scored."""
+        source = as_source(recording, sample_rate=sample_rate)
+        with one_blas_thread():
+            return finish(analyse(source, self.front_end).static, self.front_end)
+
+    def identify(
+        self,
+        recording: Source | str | os.PathLike[str] | np.ndarray,
+        *,
+        sample_rate: int | None = None,
+        threshold: float | None = None,
+        channel: int | None = None,
+        raw: RawFormat | None = None,
+        stdin: BinaryIO | None = None,
+    ) -> Identification:
+        """Say who is speaking in one recording. What cannot be judged is "undecided", never an exception.
+
+        Parameters
+        ----------
+        recording : path, Recording, Waveform or ndarray
+        sample_rate : int, optional
+            Of an array, in Hz.
+        threshold : float, optional
+            The least margin, in nats a frame, that gets a name; below it the answer is "unknown".
+        channel, raw, stdin
+            As in :func:`speakerid.audio.open_samples`.
+        """
+        if threshold is not None and len(self._names) < 2:
+            raise UsageError("a threshold needs two enrolled speakers: it compares the best with the next")
+        source = as_source(recording, sample_rate=sample_rate)
+        with one_blas_thread():
+            return self._identify(source, threshold=threshold, channel=channel, raw=raw, stdin=stdin)
+
+    def identify_all(
+        self,
+        recordings: Iterable[Source],
+        *,
+        threshold: float | None = None,
+        channel: int | None = None,
+        raw: RawFormat | None = None,
+        stdin: BinaryIO | None = None,
+        jobs: int | None = None,
+    ) -> Iterator[Identification]:
+        """Yield the answers for many recordings, in order."""
+        if threshold is not None and len(self._names) < 2:
+            raise UsageError("a threshold needs two enrolled speakers: it compares the best with the next")
+        function = partial(self._identify, threshold=threshold, channel=channel, raw=raw, stdin=stdin)
+        with one_blas_thread():
+            yield from map_in_order(function, recordings, effective_jobs(jobs))
+
+    def _identify(
+        self,
+        source: Source,
+        *,
+        threshold: float | None,
+        channel: int | None,
+        raw: RawFormat | None,
+        stdin: BinaryIO | None,
+    ) -> Identification:
+        where: dict[str, Any] = {"path": source.label}
+        if isinstance(source, Recording):
+            where = {"path": source.path, "start": source.start, "end": source.end}
+        analysis: Analysis | None = None
+        try:
+            analysis = analyse(source, self.front_end, channel=channel, raw=raw, stdin=stdin)
+            require_speech(analysis, source.label, self.decision.minimum_speech_seconds)
+        except RecordingError as error:
+            return Identification(
+                decision=None,
+                status="undecided",
+                reason=error.reason,
+                message=str(error),
+                speech_seconds=analysis.speech_seconds if analysis else None,
+                duration_seconds=analysis.seconds if analysis else None,
+                **where,
+            )
+        features = finish(analysis.static, self.front_end)
+        log_likelihoods = self._stack.mean_log_likelihoods(features.speech_values)
+        decision = decide(log_likelihoods, threshold=threshold)
+        return Identification(
+            decision=self._names[decision.speaker] if decision.status == "identified" else None,
+            status=decision.status,
+            speech_seconds=analysis.speech_seconds,
+            duration_seconds=analysis.seconds,
+            margin=decision.margin,
+            scores=tuple(Score(self._names[i], float(log_likelihoods[i])) for i in decision.ranking),
+            **where,
+        )

@@ -1,0 +1,81 @@
+"""Enrolment for Python: the command ``enroll`` as a function that also takes arrays."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from speakerid.config import Config
+from speakerid.workflows.analysis import Source, Waveform, as_source
+from speakerid.workflows.enroll import EnrollmentReport, Problem, enroll_recordings
+from speakerid.workflows.gather import gather_for_enrollment
+
+__all__ = ["enroll"]
+
+Given = Source | str | os.PathLike[str] | np.ndarray
+
+
+def enroll(
+    recordings: str | os.PathLike[str] | Mapping[str, Given | Iterable[Given]],
+    *,
+    db: str | Path = "speakers.db",
+    sample_rate: int | None = None,
+    config: Config | None = None,
+    replace: bool = False,
+    channel: int | None = None,
+    jobs: int | None = None,
+) -> EnrollmentReport:
+    """Enrol speakers.
+
+    Parameters
+    ----------
+    recordings : path-like or mapping
+        A folder of speaker folders or a manifest; or names with their recordings: paths, arrays of shape (n_samples,),
+        :class:`~speakerid.Recording` or :class:`~speakerid.Waveform`, one or several.
+    db : path-like
+        The store; made if it does not exist.
+    sample_rate : int, optional
+        Of the arrays, in Hz.
+    config, replace, channel, jobs
+        As in :func:`speakerid.workflows.enroll.enroll_recordings`.
+
+    Returns
+    -------
+    report : EnrollmentReport
+        Speakers, problems and ignored files. What could not be used is in ``report.problems``, not raised.
+
+    Raises
+    ------
+    UsageError
+        A folder without speakers, a malformed manifest, a name that cannot be one.
+    StoreError
+        The store cannot be used, or was made with other settings.
+    """
+    problems: list[Problem] = []
+    ignored: list[str] = []
+    if isinstance(recordings, Mapping):
+        items = [(name, source) for name, given in recordings.items() for source in _sources(name, given, sample_rate)]
+    else:
+        gathered = gather_for_enrollment([os.fspath(recordings)])
+        items = [(recording.speaker or "", recording) for recording in gathered.recordings]
+        problems = [Problem(path, "unreadable", message) for path, message in gathered.problems]
+        ignored = gathered.ignored
+    report = enroll_recordings(db, items, config=config, replace=replace, channel=channel, jobs=jobs)
+    report.problems[:0] = problems
+    report.ignored.extend(ignored)
+    return report
+
+
+def _sources(name: str, given: Given | Iterable[Given], sample_rate: int | None) -> Iterable[Source]:
+    one = isinstance(given, str | os.PathLike | np.ndarray | Source)
+    many: Iterable[Given] = [given] if one else given  # type: ignore[list-item, assignment]
+    for number, item in enumerate(many, start=1):
+        if isinstance(item, np.ndarray):
+            if sample_rate is None:
+                raise TypeError("samples in an array need sample_rate=")
+            yield Waveform(item, sample_rate, label=f"{name}, array {number}")
+        else:
+            yield as_source(item)

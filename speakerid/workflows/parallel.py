@@ -1,0 +1,56 @@
+"""Work on several processor cores, with the same results on any number of them.
+
+Threads, because the work is inside numpy, scipy and libsndfile, which let other threads run. BLAS is held to one thread:
+two BLAS threads inside two workers fight for the same cores, and the results would depend on their number.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any, TypeVar
+
+__all__ = ["effective_jobs", "map_in_order", "one_blas_thread"]
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def effective_jobs(jobs: int | None) -> int:
+    """Return how many workers to use; None takes all the processor cores that this process may use."""
+    if jobs is not None:
+        return jobs
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def one_blas_thread() -> AbstractContextManager[object]:
+    """Return a context manager that holds BLAS to one thread."""
+    limit: AbstractContextManager[object] = _controller().limit(limits=1, user_api="blas")
+    return limit
+
+
+@functools.cache
+def _controller() -> Any:
+    """Finding the loaded libraries takes milliseconds: do it once. Only numpy's BLAS is ever used."""
+    import numpy as np  # noqa: F401 - loaded first, so that its BLAS is found
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
+def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], jobs: int) -> Iterator[Result]:
+    """Yield ``function(item)`` for every item, in order, `jobs` at a time.
+
+    With one job nothing is started and joblib is not imported.
+    """
+    if jobs == 1:
+        yield from map(function, items)
+        return
+    from joblib import Parallel, delayed
+
+    workers = Parallel(n_jobs=jobs, backend="threading", return_as="generator", pre_dispatch="4 * n_jobs")
+    yield from workers(delayed(function)(item) for item in items)
