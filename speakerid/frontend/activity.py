@@ -35,6 +35,7 @@ _PITCH_BAND_HZ = (60.0, 1000.0)
 _VOICING_PRE_EMPHASIS = 0.97
 _LAGS_MS = np.arange(2.5, 12.51, 0.25)
 _SMOOTHING = 2  # frames on each side that the autocorrelation is summed over
+_ROWS_A_PASS = 1024
 _LOUD_PERCENTILE, _QUIET_PERCENTILE = 95.0, 10.0
 _LOUD_RANGE_DB = 30.0
 _CLEARLY_VOICED = 0.7
@@ -82,33 +83,41 @@ class Periodicity:
     """Takes autocorrelations in chunks, gives each frame's voicing, whatever the sizes of the chunks."""
 
     def __init__(self) -> None:
-        self._carry: NDArray[np.float32] | None = None
+        # rows that wait until there are enough to be worth a pass; zeros stand for the frames before the first
+        self._waiting: list[NDArray[np.float32]] = []
+        self._n_waiting = 0
         self._done: list[NDArray[np.float32]] = []
 
     def push(self, autocorrelation: NDArray[np.float32]) -> None:
         """Take more frames, shape (n, 1 + n_lags)."""
-        if self._carry is None:
-            self._carry = np.zeros((_SMOOTHING, autocorrelation.shape[1]), dtype=np.float32)
-        rows = np.concatenate([self._carry, autocorrelation])
-        n_ready = len(rows) - 2 * _SMOOTHING
-        if n_ready > 0:
-            total = rows[:n_ready].copy()
-            for offset in range(1, 2 * _SMOOTHING + 1):
-                total += rows[offset : offset + n_ready]
-            best = total[:, 1:].max(axis=1)
-            best /= np.maximum(total[:, 0], np.float32(1e-20))
-            self._done.append(np.clip(best, 0.0, 1.0))
-            self._carry = rows[n_ready:]
-        else:
-            self._carry = rows
+        if not self._waiting:
+            self._waiting.append(np.zeros((_SMOOTHING, autocorrelation.shape[1]), dtype=np.float32))
+        self._waiting.append(autocorrelation)
+        self._n_waiting += len(autocorrelation)
+        if self._n_waiting >= _ROWS_A_PASS:
+            self._work()
+
+    def _work(self) -> None:
+        rows = np.concatenate(self._waiting)
+        n_ready = max(len(rows) - 2 * _SMOOTHING, 0)
+        total = rows[:n_ready].copy()
+        for offset in range(1, 2 * _SMOOTHING + 1):
+            total += rows[offset : offset + n_ready]
+        best = total[:, 1:].max(axis=1, initial=0.0)
+        best /= np.maximum(total[:, 0], np.float32(1e-20))
+        np.minimum(best, np.float32(1.0), out=best)
+        self._done.append(best)
+        self._waiting = [rows[n_ready:]]
+        self._n_waiting = 0
 
     def finish(self) -> NDArray[np.float32]:
         """Voicing of every frame, shape (n_frames,)."""
-        if self._carry is None:
+        if not self._waiting:
             return np.zeros(0, dtype=np.float32)
-        self.push(np.zeros((_SMOOTHING, self._carry.shape[1]), dtype=np.float32))
-        self._carry = None
-        return np.concatenate(self._done) if self._done else np.zeros(0, dtype=np.float32)
+        self.push(np.zeros((_SMOOTHING, self._waiting[0].shape[1]), dtype=np.float32))
+        self._work()
+        self._waiting = []
+        return np.concatenate(self._done)
 
 
 @dataclass(frozen=True)

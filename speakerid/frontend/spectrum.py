@@ -25,7 +25,7 @@ from speakerid.frontend.mel import cosine_transform, mel_filter_bank, taper
 
 __all__ = ["CHUNK_FRAMES", "SpectralAnalysis", "SpectralFrames"]
 
-CHUNK_FRAMES = 64
+CHUNK_FRAMES = 128
 _DECIBEL = np.float32(10.0 / math.log(10.0))
 
 
@@ -89,6 +89,7 @@ class SpectralAnalysis:
         self._before: np.float32 | None = None  # the last raw sample, for pre-emphasis
         self._waiting = np.zeros(padding(config), dtype=np.float32)
         self._padded = np.zeros((CHUNK_FRAMES, config.transform_size), dtype=np.float32)
+        self._power = np.empty((CHUNK_FRAMES, config.transform_size // 2 + 1), dtype=np.float32)
         self._spectra: list[NDArray[np.float32]] = []  # cepstra, or log mel energies while the range is not known
         self._bands: list[NDArray[np.float32]] = []
         self._periodicity = Periodicity()
@@ -145,9 +146,10 @@ class SpectralAnalysis:
         padded = self._padded[:n]
         np.multiply(frames, plan.window, out=padded[:, :length])
         spectrum = scipy.fft.rfft(padded, axis=1)
-        power = np.square(spectrum.real)  # (n, n_bins)
-        power += np.square(spectrum.imag)
-        self.consume(power)
+        # re² and im² side by side in one pass over contiguous memory, then added
+        parts = spectrum.view(np.float32)  # (n, 2 * n_bins)
+        np.square(parts, out=parts)
+        self.consume(np.add(parts[:, ::2], parts[:, 1::2], out=self._power[:n]))
 
     def consume(self, power: NDArray[np.float32]) -> None:
         """Go on from the power spectrum of some frames, shape (n, n_bins)."""

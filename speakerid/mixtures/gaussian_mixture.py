@@ -51,10 +51,21 @@ class GaussianMixture:
             raise ValueError("a mixture needs positive weights and variances")
         if abs(pi.sum() - 1.0) > 1e-5:
             raise ValueError(f"the weights of a mixture sum to 1, got {pi.sum():.6g}")
-        pi /= pi.sum()
-        for name, array in (("weights", pi), ("means", mu), ("variances", sigma2)):
+        self._freeze(pi / pi.sum(), mu, sigma2)
+
+    def _freeze(self, *arrays: NDArray[np.float64]) -> None:
+        for name, array in zip(("weights", "means", "variances"), arrays, strict=True):
             array.setflags(write=False)
             object.__setattr__(self, name, array)
+
+    @classmethod
+    def trusted(
+        cls, weights: NDArray[np.float64], means: NDArray[np.float64], variances: NDArray[np.float64]
+    ) -> GaussianMixture:
+        """Take arrays as they are, without copies and checks: for updates, which make a mixture in every iteration."""
+        mixture = object.__new__(cls)
+        mixture._freeze(weights, means, variances)
+        return mixture
 
     @property
     def n_components(self) -> int:

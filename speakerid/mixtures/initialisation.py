@@ -63,7 +63,7 @@ def _split(mixture: GaussianMixture, chosen: NDArray[np.intp]) -> GaussianMixtur
     weights, means = mixture.weights.copy(), mixture.means.copy()
     weights[chosen] *= 0.5
     means[chosen] += step
-    return GaussianMixture(
+    return GaussianMixture.trusted(
         np.concatenate([weights, weights[chosen]]),
         np.concatenate([means, mixture.means[chosen] - step]),
         np.concatenate([mixture.variances, mixture.variances[chosen]]),

@@ -67,12 +67,16 @@ def maximum_likelihood_update(
         There are no frames in the statistics.
     """
     kept = statistics.zeroth > _LOST_FRAMES
-    if not kept.any():
-        raise ValueError("statistics without frames have no maximum-likelihood mixture")
-    zeroth = statistics.zeroth[kept]
-    means = statistics.first[kept] / zeroth[:, None]
-    variances = statistics.second[kept] / zeroth[:, None] - means**2
-    low = variances < floor
-    variances = np.maximum(variances, floor)
-    mixture = GaussianMixture(zeroth / zeroth.sum(), means, variances)
-    return mixture, UpdateReport(int(np.count_nonzero(low)), tuple(np.flatnonzero(~kept).tolist()))
+    zeroth, first, second = statistics.zeroth, statistics.first, statistics.second
+    removed: tuple[int, ...] = ()
+    if not kept.all():
+        if not kept.any():
+            raise ValueError("statistics without frames have no maximum-likelihood mixture")
+        zeroth, first, second = zeroth[kept], first[kept], second[kept]
+        removed = tuple(np.flatnonzero(~kept).tolist())
+    means = first / zeroth[:, None]
+    variances = second / zeroth[:, None]
+    variances -= np.square(means)
+    floored = int(np.count_nonzero(variances < floor))
+    np.maximum(variances, floor, out=variances)
+    return GaussianMixture.trusted(zeroth / zeroth.sum(), means, variances), UpdateReport(floored, removed)

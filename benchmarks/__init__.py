@@ -1,0 +1,1 @@
+"""Speed and accuracy against what a user would pick instead; ``make benchmark`` writes README.md here."""
