@@ -79,7 +79,11 @@ def print_table(columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[str]
         table.add_column(heading, justify="right" if side == "right" else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(shown(cell)) for cell in row))
-    console.print(table)
+    with console.capture() as capture:
+        console.print(table)
+    # the box draws empty lines above and below, and pads every line to the full width
+    lines = [line.rstrip() for line in capture.get().splitlines()]
+    click.echo("\n".join(line for line in lines if line))
 
 
 class Progress:

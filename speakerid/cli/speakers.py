@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import click
@@ -28,6 +29,10 @@ def _open(db: str, config_path: str | None):  # type: ignore[no-untyped-def]
     if config is not None:
         store.require(config.front_end, config.training, whose=str(config_path))
     return store
+
+
+def _count(names: Sequence[str]) -> str:
+    return "1 speaker" if len(names) == 1 else f"{len(names)} speakers"
 
 
 @speakers.command("list", epilog="Example:  speakerid speakers list --format csv")
@@ -119,7 +124,7 @@ def export(
     with _open(db, config_path) as store:
         chosen = list(dict.fromkeys(map(normal_name, names))) or store.names()
         export_speakers(store, chosen, output, version=__version__)
-    note(f"{len(chosen)} speakers written to {output}", quiet=quiet)
+    note(f"{_count(chosen)} written to {output}", quiet=quiet)
 
 
 @speakers.command("import", epilog="Example:  speakerid speakers import team.db")
@@ -152,4 +157,4 @@ def import_speakers(
             target = Store.create(db, source.front_end, source.training, version=__version__)
         with target:
             target.copy_from(source, chosen, replace=replace)
-    note(f"{len(chosen)} speakers taken from {file}", quiet=quiet)
+    note(f"{_count(chosen)} taken from {file}", quiet=quiet)
