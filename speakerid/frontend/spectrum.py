@@ -45,23 +45,27 @@ class SpectralFrames:
 
 @dataclass(frozen=True)
 class _Plan:
-    window: NDArray[np.float32]  # (frame_length,)
+    precision: type[np.float32 | np.float64]  # of the window and the transform
+    window: NDArray[np.floating]  # (frame_length,)
     offset: int  # where the window begins in the transform
     filters: NDArray[np.float32]  # (n_bins, mel_bands)
-    cosines: NDArray[np.float32]  # (mel_bands, cepstra)
+    cosines: NDArray[np.float64]  # (mel_bands, cepstra)
     bands: NDArray[np.float32]  # (n_bins, n_bands)
     lags: NDArray[np.float32]  # (n_low_bins, n_lags)
 
 
 @functools.lru_cache(maxsize=16)
 def _plan(config: FrontEndConfig) -> _Plan:
-    window = taper(config)
+    # Speech falls by some 80 dB towards high frequencies. Pre-emphasis evens that out; without it float32 would round
+    # the strong low bins to errors as large as 1e-3 of the weak high ones.
+    precision = np.float32 if config.pre_emphasis else np.float64
     offset = (config.transform_size - config.frame_length) // 2 if config.centred else 0
     return _Plan(
-        window=window.astype(np.float32),
+        precision=precision,
+        window=taper(config).astype(precision),
         offset=offset,
         filters=np.ascontiguousarray(mel_filter_bank(config).T, dtype=np.float32),
-        cosines=cosine_transform(config).astype(np.float32),
+        cosines=cosine_transform(config),
         bands=band_matrix(config).astype(np.float32),
         lags=lag_matrix(config).astype(np.float32),
     )
@@ -88,7 +92,7 @@ class SpectralAnalysis:
         self._plan = _plan(config)
         self._before: np.float32 | None = None  # the last raw sample, for pre-emphasis
         self._waiting = np.zeros(padding(config), dtype=np.float32)
-        self._padded = np.zeros((CHUNK_FRAMES, config.transform_size), dtype=np.float32)
+        self._padded = np.zeros((CHUNK_FRAMES, config.transform_size), dtype=self._plan.precision)
         self._power = np.empty((CHUNK_FRAMES, config.transform_size // 2 + 1), dtype=np.float32)
         self._spectra: list[NDArray[np.float32]] = []  # cepstra, or log mel energies while the range is not known
         self._bands: list[NDArray[np.float32]] = []
@@ -131,7 +135,7 @@ class SpectralAnalysis:
             scale = 1.0 if config.log == "decibel" else float(1 / _DECIBEL)
             np.maximum(spectra, spectra.max() - np.float32(config.dynamic_range_db * scale), out=spectra)
         if config.dynamic_range_db:
-            spectra = spectra @ self._plan.cosines
+            spectra = self._cepstra(spectra)
         n_bands = self._plan.bands.shape[1]
         bands = np.concatenate(self._bands) if self._bands else np.zeros((0, n_bands), dtype=np.float32)
         return SpectralFrames(spectra, ActivityMeasures(bands, self._periodicity.finish()))
@@ -147,9 +151,14 @@ class SpectralAnalysis:
         np.multiply(frames, plan.window, out=padded[:, :length])
         spectrum = scipy.fft.rfft(padded, axis=1)
         # re² and im² side by side in one pass over contiguous memory, then added
-        parts = spectrum.view(np.float32)  # (n, 2 * n_bins)
+        parts = spectrum.view(plan.precision)  # (n, 2 * n_bins)
         np.square(parts, out=parts)
-        self.consume(np.add(parts[:, ::2], parts[:, 1::2], out=self._power[:n]))
+        self.consume(np.add(parts[:, ::2], parts[:, 1::2], out=self._power[:n], casting="same_kind"))
+
+    def _cepstra(self, log_mel: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Log mel energies to cepstra, (n, mel_bands) -> (n, cepstra)."""
+        # in float64, because c0 adds up all bands: float32 would lose 1e-3 of its several hundred decibels
+        return (log_mel.astype(np.float64) @ self._plan.cosines).astype(np.float32)
 
     def consume(self, power: NDArray[np.float32]) -> None:
         """Go on from the power spectrum of some frames, shape (n, n_bins)."""
@@ -159,7 +168,7 @@ class SpectralAnalysis:
         np.log(mel, out=mel)
         if config.log == "decibel":
             mel *= _DECIBEL
-        self._spectra.append(mel if config.dynamic_range_db else mel @ plan.cosines)
+        self._spectra.append(mel if config.dynamic_range_db else self._cepstra(mel))
         self._bands.append(power @ plan.bands)
         if config.speech_activity == "voicing":
             self._periodicity.push(power[:, : len(plan.lags)] @ plan.lags)
