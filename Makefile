@@ -20,6 +20,7 @@ $(READY): pyproject.toml
 	@touch $@
 
 install: $(READY) ## make the virtual environment; then: source .venv/bin/activate
+	@echo "Ready. Now: source $(BIN)/activate"
 
 demo: $(READY) ## the whole job on the sample recordings, in under a minute
 	@$(BIN)/speakerid demo

@@ -134,7 +134,7 @@ class FrontEndConfig:
     normalisation: Literal["none", "mean", "mean_variance"] = "none"
     speech_activity: Literal["voicing", "energy", "none"] = "voicing"
     speech_range_db: float = _number(60.0, 0.0, 200.0)
-    speech_floor_db: float = _number(-75.0, -200.0, 0.0)
+    speech_floor_db: float = _number(-90.0, -200.0, 0.0)
     speech_evidence: float = _number(6.0, 0.0, 100.0)
     voicing_threshold: float = _number(0.6, 0.0, 1.0)
     voicing_reach_ms: float = _number(300.0, 0.0, 60000.0)
@@ -210,7 +210,7 @@ class TrainingConfig:
     initialisation: Literal["splitting", "kmeans"] = "splitting"
     iterations: int = _number(20, 0, 10000)
     tolerance: float = _number(1e-4, 0.0, 1e6)
-    variance_floor: float = _number(0.05, 0.0, 1.0, exclusive_low=True)
+    variance_floor: float = _number(0.1, 0.0, 1.0, exclusive_low=True)
     seed: int = _number(0, 0, 2**63 - 1)
 
     def __post_init__(self) -> None:
@@ -258,8 +258,11 @@ def _check(settings: Any, table: str) -> None:
                 _refuse(table, item.name, value, "one of " + ", ".join(map(_toml_value, choices)))
             continue
         if hint is float and type(value) is int:
-            object.__setattr__(settings, item.name, float(value))
-            value = float(value)
+            try:
+                value = float(value)
+            except OverflowError:
+                value = math.inf  # refused below, as a number out of range
+            object.__setattr__(settings, item.name, value)
         if type(value) is not hint:  # `is`: True is an int to isinstance
             names = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
             _refuse(table, item.name, value, names[hint])
@@ -337,7 +340,7 @@ def load_config(path: str | Path) -> Config:
         raise ConfigError(f"{path}: cannot read the config file: {what}") from None
     try:
         values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also numbers of thousands of digits, brackets without end
         raise ConfigError(f"{path}: not a TOML file: {error}") from None
     return from_dict(Config, values, where=str(path))
 
@@ -346,8 +349,8 @@ def _toml_value(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-        return f'"{escaped}"'
+        quoted = value.replace("\\", "\\\\").replace('"', '\\"')
+        return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in quoted) + '"'
     return repr(value)
 
 

@@ -40,8 +40,7 @@ def _run(command: str, workplace: Path) -> str:
 
 def _shape(text: str) -> list[str]:
     """Words and layout without the digits, which differ in the last places between processors."""
-    lines = [re.sub(r"\s+", " ", re.sub(r"-?\d+(\.\d+)?", "#", line)).strip() for line in text.splitlines()]
-    return [line for line in lines if not line.startswith("Strangers get the name")]
+    return [re.sub(r"\s+", " ", re.sub(r"-?\d+(\.\d+)?", "#", line)).strip() for line in text.splitlines()]
 
 
 def test_terminal_sessions(workplace: Path) -> None:

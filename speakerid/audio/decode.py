@@ -55,7 +55,7 @@ _COPY_BYTES = 1 << 20
 # A manifest's times are often rounded to a tenth of a second.
 _END_SLACK_SECONDS = 0.1
 _UNKNOWN = "not an audio file that speakerid knows"
-_INSTALL = 'pip install "speakerid-gmm[media]"'
+_INSTALL = "pip install av"
 
 
 class AudioSource:

@@ -10,11 +10,11 @@ from speakerid.cli.output import print_json, print_table
 __all__ = ["doctor"]
 
 
-@click.command(epilog="Example:  speakerid doctor")
+@click.command(short_help="Check the installation and the store.", epilog="Example:  speakerid doctor")
 @format_option("table", "json")
 @common_options
 def doctor(layout: str, db: str, config_path: str | None, jobs: int, quiet: bool) -> int:  # noqa: ARG001
-    """Check the installation, the codecs, the threads and the database."""
+    """Check the installation, the codecs, the threads and the store."""
     from speakerid.workflows.doctor import examine
 
     read_config(config_path)
@@ -23,7 +23,7 @@ def doctor(layout: str, db: str, config_path: str | None, jobs: int, quiet: bool
         for finding in findings:
             print_json({"check": finding.check, "ok": finding.ok, "found": finding.found})
     else:
-        marks = {True: "ok", False: "PROBLEM", None: "-"}
+        marks = {True: "ok", False: "PROBLEM", None: "absent"}
         rows = [[finding.check, marks[finding.ok], finding.found] for finding in findings]
         print_table([("Check", "left"), ("", "left"), ("Found", "left")], rows)
     return 3 if any(finding.ok is False for finding in findings) else 0

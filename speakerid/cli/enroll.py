@@ -20,8 +20,11 @@ _FIELDS = (
 _LITTLE_SPEECH_SECONDS = 5.0
 
 
-@click.command(epilog="Example:  speakerid enroll voices/     (voices/alice/*.wav, voices/bob/*.mp3, ...)")
-@click.argument("recordings", nargs=-1, required=True)
+@click.command(
+    short_help="Add speakers, or recordings to speakers.",
+    epilog="\b\nExample:  speakerid enroll voices/\n          with voices/alice/*.wav, voices/bob/*.mp3, ...",
+)
+@click.argument("recordings", nargs=-1, required=True, type=click.Path())
 @click.option("--speaker", metavar="NAME", help="Enrol the audio files or folders given under this one name.")
 @click.option("--replace", is_flag=True, help="Forget what these speakers had before.")
 @channel_option
@@ -44,7 +47,7 @@ def enroll(
     --speaker, audio files and folders. Adding recordings later gives the same result as enrolling all at once. A
     recording that is enrolled already changes nothing.
     """
-    from speakerid.workflows.enroll import enroll_recordings
+    from speakerid.workflows.enroll import Problem, enroll_recordings
     from speakerid.workflows.gather import gather_for_enrollment
 
     config = read_config(config_path)
@@ -54,16 +57,17 @@ def enroll(
         report = enroll_recordings(
             db, items, config=config, replace=replace, channel=channel, jobs=jobs, progress=progress
         )
+    report.problems[:0] = [Problem(path, "unreadable", message) for path, message in gathered.problems]
     _print(report, layout)
-    for _path, message in gathered.problems:
-        complain(message)
     for problem in report.problems:
         complain(problem.message)
     _tell(report, len(gathered.ignored), gathered.left_alone, quiet=quiet)
-    n_problems = len(gathered.problems) + len(report.problems)
+    n_problems = len(report.problems)
     if n_problems:
         word = "input" if n_problems == 1 else "inputs"
-        complain(f"{n_problems} {word} could not be used; the others were")
+        complain(
+            f"{n_problems} {word} could not be used; {'the others were' if report.speakers else 'nothing changed'}"
+        )
     return 3 if n_problems else 0
 
 
@@ -95,7 +99,7 @@ def _print(report: EnrollmentReport, layout: str) -> None:
 
 
 def _row(speaker: EnrolledSpeaker) -> list[str]:
-    state = "new" if speaker.new else "extended" if speaker.added else "unchanged"
+    state = "replaced" if speaker.replaced else "new" if speaker.new else "extended" if speaker.added else "unchanged"
     components = str(speaker.components)
     if speaker.components < speaker.components_asked:
         components += f" of {speaker.components_asked}"
@@ -107,8 +111,8 @@ def _row(speaker: EnrolledSpeaker) -> list[str]:
 def _tell(report: EnrollmentReport, n_ignored: int, n_left_alone: int, *, quiet: bool) -> None:
     already = sum(speaker.already for speaker in report.speakers)
     if already:
-        were = "recording was" if already == 1 else "recordings were"
-        note(f"{already} {were} enrolled already: nothing was changed for them", quiet=quiet)
+        were, them = ("recording was", "it") if already == 1 else ("recordings were", "them")
+        note(f"{already} {were} enrolled already: nothing was changed for {them}", quiet=quiet)
     if n_left_alone:
         note(f"{n_left_alone} rows with split = test were left alone", quiet=quiet)
     if n_ignored:

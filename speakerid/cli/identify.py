@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import click
 
+from speakerid.audio.paths import shown
 from speakerid.cli.options import channel_option, common_options, format_option, read_config
 from speakerid.cli.output import Progress, complain, note, print_csv, print_json, print_table
 
@@ -18,16 +20,19 @@ __all__ = ["identify"]
 
 _CSV_FIELDS = (
     "path", "start", "end", "status", "decision", "reason", "margin", "best", "log_likelihood", "next",
-    "next_log_likelihood", "speech_seconds", "duration_seconds",
+    "next_log_likelihood", "speech_seconds", "duration_seconds", "message",
 )  # fmt: skip
 
 
-@click.command(epilog="Example:  speakerid identify question.wav     or     sox in.wav -t wav - | speakerid identify -")
-@click.argument("audio", nargs=-1, required=True)
+@click.command(
+    short_help="Say who is speaking in recordings.",
+    epilog="\b\nExample:  speakerid identify question.wav\n          sox in.aiff -t wav - | speakerid identify -",
+)
+@click.argument("audio", nargs=-1, required=True, type=click.Path(allow_dash=True))
 @click.option("--top", type=click.IntRange(min=1), metavar="N", help="Show the N best speakers of each recording.")
 @click.option("--closed-set", is_flag=True, help="Always name the best speaker of a recording that has speech.")
 @click.option(
-    "--threshold", type=float, metavar="NATS",
+    "--threshold", type=click.FloatRange(min=0), metavar="NATS",
     help='Say "unknown" unless the best speaker is this far ahead of the next, in nats a frame.',
 )  # fmt: skip
 @channel_option
@@ -83,18 +88,24 @@ def identify(
     answers = identifier.identify_all(gathered.recordings, threshold=threshold, channel=channel, raw=raw, jobs=jobs)
     with Progress(len(gathered.recordings), "identifying", quiet=quiet) as progress:
         counted = _counted(_unfound(gathered), answers, progress)
-        undecided = _print(counted, layout, top)
+        tally = _print(counted, layout, top, progress)
+    for message in tally.undecided:
+        complain(message)
     if gathered.ignored:
         note(f"{len(gathered.ignored)} files are not audio by name and were passed over", quiet=quiet)
     if gathered.left_alone:
         note(f"{gathered.left_alone} rows with split = enroll were left alone", quiet=quiet)
-    if threshold is None and not closed_set and len(identifier.speakers) > 1 and layout == "table":
-        note(
-            "Strangers get the name of the nearest speaker: a small margin is a doubtful name. "
-            '--threshold NATS answers "unknown" below a margin.',
-            quiet=quiet,
-        )
-    return 3 if undecided else 0
+    if threshold is None and not closed_set and tally.named and layout == "table":
+        note("Without --threshold, strangers get the nearest name: a small margin is a doubtful name.", quiet=quiet)
+    return 3 if tally.undecided else 0
+
+
+@dataclass
+class _Tally:
+    """What was answered: how many names, and the messages of what is undecided."""
+
+    named: int = 0
+    undecided: list[str] = field(default_factory=list)
 
 
 def _unfound(gathered: Gathered) -> Iterator[Identification]:
@@ -113,14 +124,15 @@ def _counted(
         yield answer
 
 
-def _print(answers: Iterable[Identification], layout: str, top: int | None) -> int:
-    """Print the answers as they come (a table when all are there); return how many are undecided."""
-    undecided: list[str] = []
+def _print(answers: Iterable[Identification], layout: str, top: int | None, progress: Progress) -> _Tally:
+    """Print the answers as they come, or as a table when all are there."""
+    tally = _Tally()
 
     def watched() -> Iterator[Identification]:
         for answer in answers:
             if answer.status == "undecided":
-                undecided.append(answer.message or answer.path)
+                tally.undecided.append(answer.message or answer.path)
+            tally.named += answer.status == "identified"
             yield answer
 
     if layout == "json":
@@ -132,11 +144,10 @@ def _print(answers: Iterable[Identification], layout: str, top: int | None) -> i
         columns = [("Recording", "left"), ("Speaker", "left"), ("Margin", "right"), ("Log-likelihood", "right"),
                    ("Speech s", "right")]  # fmt: skip
         rows = [row for answer in watched() for row in _table_rows(answer, top or 1)]
+        progress.stop()
         if rows:
             print_table(columns, rows)
-    for message in undecided:
-        complain(message)
-    return len(undecided)
+    return tally
 
 
 def _csv_row(answer: Identification) -> list[object]:
@@ -144,12 +155,12 @@ def _csv_row(answer: Identification) -> list[object]:
     return [
         answer.path, answer.start, answer.end, answer.status, answer.decision, answer.reason, answer.margin,
         best and best.speaker, best and best.log_likelihood, following and following.speaker,
-        following and following.log_likelihood, answer.speech_seconds, answer.duration_seconds,
+        following and following.log_likelihood, answer.speech_seconds, answer.duration_seconds, answer.message,
     ]  # fmt: skip
 
 
 def _table_rows(answer: Identification, top: int) -> Iterator[list[str]]:
-    label = answer.path
+    label = shown(answer.path)
     if answer.start is not None or answer.end is not None:
         label += f" [{answer.start or 0:g}-{'' if answer.end is None else format(answer.end, 'g')} s]"
     speech = "" if answer.speech_seconds is None else f"{answer.speech_seconds:.1f}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -30,7 +31,7 @@ EXIT_USAGE, EXIT_INPUT, EXIT_INTERRUPTED, EXIT_DEFECT = 2, 3, 130, 70
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="speakerid")
 def cli() -> None:
-    r"""Who is speaking? Enrol voices from folders of recordings, then ask for names.
+    """Who is speaking? Enrol voices from folders of recordings, then ask for names.
 
     \b
       speakerid demo                      see the whole job on sample recordings
@@ -38,7 +39,7 @@ def cli() -> None:
       speakerid identify question.wav     a name, or a reason why not
 
     Everything happens on this computer: no network, no account.
-    """
+    """  # noqa: D301 - \b is click's mark for lines to keep
 
 
 for _command in (enroll, identify, speakers, demo, doctor):
@@ -47,11 +48,25 @@ for _command in (enroll, identify, speakers, demo, doctor):
 
 def main() -> NoReturn:
     """Run the command line and exit with its status; no error becomes a traceback."""
+    # a standard stream that was closed (>&-) is None: nobody listens
+    sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - open until the end
+    sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - the same
     for stream in (sys.stdout, sys.stderr):
         # a name that the terminal's encoding lacks is shown escaped instead of ending the program
         with contextlib.suppress(AttributeError, ValueError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    sys.exit(_run())
+    status = _run()
+    if status == EXIT_INTERRUPTED:
+        # workers may still be inside a decoder: end at once instead of taking the interpreter down around them
+        _end_at_once(status)
+    sys.exit(status)
+
+
+def _end_at_once(status: int) -> NoReturn:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            stream.flush()
+    os._exit(status)
 
 
 def _run() -> int:
@@ -64,8 +79,11 @@ def _run() -> int:
         error.show()
         return EXIT_USAGE
     except (click.Abort, KeyboardInterrupt):
-        complain("stopped; what was done is kept")
+        complain("stopped; what was complete is kept")
         return EXIT_INTERRUPTED
+    except SystemExit as end:
+        # click's answer to a reader that has gone, `| head`: no failure of ours
+        return 0 if end.code == 1 else EXIT_USAGE
     except RecordingError as error:
         complain(str(error))
         return EXIT_INPUT

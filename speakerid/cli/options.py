@@ -25,10 +25,13 @@ def common_options(command: Command) -> Command:
     for option in reversed(
         [
             click.option(
-                "--db", envvar="SPEAKERID_DB", default="speakers.db", show_default=True, metavar="PATH",
-                help="The speaker database; environment variable SPEAKERID_DB.",
+                "--db", type=click.Path(), envvar="SPEAKERID_DB", default="speakers.db", show_default=True, metavar="PATH",
+                help="The store, one file; environment variable SPEAKERID_DB.",
             ),
-            click.option("--config", "config_path", metavar="FILE.toml", help="Settings; left out, the database's own."),
+            click.option(
+                "--config", "config_path", type=click.Path(), metavar="FILE.toml",
+                help="Settings; left out, the store's own.",
+            ),
             click.option(
                 "--jobs", type=click.IntRange(min=1), default=_default_jobs, show_default="all processor cores",
                 metavar="N", help="How many recordings to work on at once; the answers do not depend on it.",

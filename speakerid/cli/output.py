@@ -76,9 +76,11 @@ def print_table(columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[str]
     console = Console(file=sys.stdout, width=None if terminal else 1000, highlight=False, emoji=False)
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for heading, side in columns:
-        table.add_column(heading, justify="right" if side == "right" else "left", overflow="fold")
+        # numbers and headings stay whole; in a narrow terminal it is the texts that are folded
+        right = side == "right"
+        table.add_column(heading, justify="right" if right else "left", overflow="fold", no_wrap=right)
     for row in rows:
-        table.add_row(*(Text(shown(cell)) for cell in row))
+        table.add_row(*(Text(cell if cell == "-" else shown(cell)) for cell in row))
     with console.capture() as capture:
         console.print(table)
     # the box draws empty lines above and below, and pads every line to the full width
@@ -104,8 +106,13 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Take the bar away, before answers are printed."""
         if self._bar is not None:
             self._bar.stop()
+        self._wanted = False
 
     def __call__(self, done: int) -> None:
         """Say that so many are done."""

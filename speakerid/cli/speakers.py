@@ -1,7 +1,8 @@
-"""``speakerid speakers``: look after the database."""
+"""``speakerid speakers``: look after the store."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
 
@@ -31,8 +32,25 @@ def _open(db: str, config_path: str | None):  # type: ignore[no-untyped-def]
     return store
 
 
+def _when(time: str) -> str:
+    """An ISO time to the minute, UTC, for people."""
+    return time[:16].replace("T", " ")
+
+
 def _count(names: Sequence[str]) -> str:
     return "1 speaker" if len(names) == 1 else f"{len(names)} speakers"
+
+
+def _enrolled(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Complete the names of the speakers in the store."""
+    from speakerid.errors import SpeakerIdError
+    from speakerid.store import Store
+
+    try:
+        with Store(context.params.get("db") or os.environ.get("SPEAKERID_DB") or "speakers.db") as store:
+            return [name for name in store.names() if name.startswith(incomplete)]
+    except SpeakerIdError:
+        return []
 
 
 @speakers.command("list", epilog="Example:  speakerid speakers list --format csv")
@@ -54,13 +72,13 @@ def list_speakers(layout: str, db: str, config_path: str | None, jobs: int, quie
     elif values:
         columns = [("Speaker", "left"), ("Recordings", "right"), ("Speech s", "right"), ("Components", "right"),
                    ("Changed", "left")]  # fmt: skip
-        print_table(columns, ([v[0], str(v[1]), f"{v[3]:.1f}", str(v[4]), v[6]] for v in values))
+        print_table(columns, ([v[0], str(v[1]), f"{v[3]:.1f}", str(v[4]), _when(v[6])] for v in values))
     else:
         note("nobody is enrolled", quiet=quiet)
 
 
 @speakers.command(epilog="Example:  speakerid speakers show alice")
-@click.argument("name")
+@click.argument("name", shell_complete=_enrolled)
 @format_option("table", "json")
 @common_options
 def show(name: str, layout: str, db: str, config_path: str | None, jobs: int, quiet: bool) -> None:  # noqa: ARG001
@@ -70,28 +88,32 @@ def show(name: str, layout: str, db: str, config_path: str | None, jobs: int, qu
         recordings = store.recordings(speaker.name)
         _mixture, record = store.model(speaker.name)
     if layout == "json":
-        print_json({**asdict(speaker), "recordings": [asdict(r) for r in recordings], "training": record})
+        totals = {key: round(v, 3) if isinstance(v, float) else v for key, v in asdict(speaker).items()}
+        print_json({**totals, "recordings": [asdict(r) for r in recordings], "training": record})
         return
-    history = record.get("log_likelihoods") or [float("nan")]
+    history = record["log_likelihoods"]
     click.echo(
         f"{speaker.name}: {speaker.n_recordings} recordings, {speaker.seconds:.1f} s, of which "
-        f"{speaker.speech_seconds:.1f} s speech; enrolled {speaker.created}, changed {speaker.changed}"
+        f"{speaker.speech_seconds:.1f} s speech; enrolled {_when(speaker.created)}, changed {_when(speaker.changed)}"
     )
     click.echo(
         f"model: {speaker.n_components} components, log-likelihood {history[0]:.3f} -> {history[-1]:.3f} nats a frame "
-        f"in {len(history) - 1} EM iterations ({'converged' if record.get('converged') else 'not converged'})"
+        f"in {len(history) - 1} EM iterations{', converged' if record.get('converged') else ''}"
     )
     columns = [("Recording", "left"), ("Seconds", "right"), ("Speech s", "right"), ("Enrolled", "left"),
                ("Content hash", "left")]  # fmt: skip
     rows = sorted(recordings, key=lambda r: r.source)
     print_table(
         columns,
-        ([r.source, f"{r.seconds:.1f}", f"{r.speech_seconds:.1f}", r.enrolled, r.content_hash[:12]] for r in rows),
+        (
+            [r.source, f"{r.seconds:.1f}", f"{r.speech_seconds:.1f}", _when(r.enrolled), r.content_hash[:12]]
+            for r in rows
+        ),
     )
 
 
 @speakers.command(epilog='Example:  speakerid speakers rename bob "Bob Smith"')
-@click.argument("old")
+@click.argument("old", shell_complete=_enrolled)
 @click.argument("new")
 @common_options
 def rename(old: str, new: str, db: str, config_path: str | None, jobs: int, quiet: bool) -> None:  # noqa: ARG001
@@ -102,23 +124,27 @@ def rename(old: str, new: str, db: str, config_path: str | None, jobs: int, quie
 
 
 @speakers.command(epilog="Example:  speakerid speakers remove bob")
-@click.argument("names", nargs=-1, required=True)
+@click.argument("names", nargs=-1, required=True, shell_complete=_enrolled)
 @common_options
 def remove(names: tuple[str, ...], db: str, config_path: str | None, jobs: int, quiet: bool) -> None:  # noqa: ARG001
     """Remove speakers with their recordings and models."""
     with _open(db, config_path) as store:
-        store.remove(names)
-    note(f"removed: {', '.join(names)}", quiet=quiet)
+        store.remove(list(dict.fromkeys(names)))
+    note(f"removed: {', '.join(dict.fromkeys(names))}", quiet=quiet)
 
 
-@speakers.command(epilog="Example:  speakerid speakers export alice bob --output team.db")
-@click.argument("names", nargs=-1)
-@click.option("--output", "-o", required=True, metavar="FILE", help="The file to write; it must not exist.")
+@speakers.command(
+    short_help="Write speakers to a new store.", epilog="Example:  speakerid speakers export alice bob --output team.db"
+)
+@click.argument("names", nargs=-1, shell_complete=_enrolled)
+@click.option(
+    "--output", "-o", required=True, type=click.Path(), metavar="FILE", help="The file to write; it must not exist."
+)
 @common_options
 def export(
     names: tuple[str, ...], output: str, db: str, config_path: str | None, jobs: int, quiet: bool  # noqa: ARG001
 ) -> None:  # fmt: skip
-    """Write speakers to a new database; all of them when no name is given."""
+    """Write speakers to a new store; all of them when no name is given."""
     from speakerid.store import export_speakers, normal_name
 
     with _open(db, config_path) as store:
@@ -127,8 +153,10 @@ def export(
     note(f"{_count(chosen)} written to {output}", quiet=quiet)
 
 
-@speakers.command("import", epilog="Example:  speakerid speakers import team.db")
-@click.argument("file")
+@speakers.command(
+    "import", short_help="Take speakers from another store.", epilog="Example:  speakerid speakers import team.db"
+)
+@click.argument("file", type=click.Path())
 @click.argument("names", nargs=-1)
 @click.option("--replace", is_flag=True, help="Replace speakers of the same name.")
 @common_options
@@ -141,10 +169,10 @@ def import_speakers(
     jobs: int,  # noqa: ARG001
     quiet: bool,
 ) -> None:
-    """Take speakers from FILE, another database; all of them when no name is given."""
+    """Take speakers from FILE, another store; all of them when no name is given."""
     from pathlib import Path
 
-    from speakerid.store import Store, normal_name
+    from speakerid.store import Store, export_speakers, normal_name
 
     config = read_config(config_path)
     with Store(file) as source:
@@ -152,9 +180,8 @@ def import_speakers(
         if config is not None:
             source.require(config.front_end, config.training, whose=str(config_path))
         if Path(db).exists():
-            target = Store(db)
+            with Store(db) as target:
+                target.copy_from(source, chosen, replace=replace)
         else:
-            target = Store.create(db, source.front_end, source.training, version=__version__)
-        with target:
-            target.copy_from(source, chosen, replace=replace)
+            export_speakers(source, chosen, db, version=__version__)  # written whole, or not at all
     note(f"{_count(chosen)} taken from {file}", quiet=quiet)

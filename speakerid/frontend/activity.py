@@ -35,6 +35,7 @@ _PITCH_BAND_HZ = (60.0, 1000.0)
 _VOICING_PRE_EMPHASIS = 0.97
 _LAGS_MS = np.arange(2.5, 12.51, 0.25)
 _SMOOTHING = 2  # frames on each side that the autocorrelation is summed over
+_LEAST_MOVEMENT_DB = 0.5
 _ROWS_A_PASS = 1024
 _LOUD_PERCENTILE, _QUIET_PERCENTILE = 95.0, 10.0
 _LOUD_RANGE_DB = 30.0
@@ -179,8 +180,11 @@ def _is_speech(measures: ActivityMeasures, loud: NDArray[np.bool_], level_range:
     shape -= shape.mean(axis=1, keepdims=True)
     variation = float(shape.std(axis=0).mean())
     loud_seconds = len(voicing) * config.frame_shift_ms / 1000
-    # a tone or a hum is periodic and can begin and end, but its spectrum stands still
     if variation < 1.7 + 0.7 * min(loud_seconds / 0.5, 1.0) or level_range < 3.0:
+        return False
+    # A tone or a hum is periodic and can begin and end, but in between its spectrum stands still, as no voice does: the
+    # median does not see the ends.
+    if float(np.median(np.abs(shape - np.median(shape, axis=0)), axis=0).mean()) < _LEAST_MOVEMENT_DB:
         return False
     evidence = variation + level_range / 8.0 + 2.0 * float(np.mean(voicing >= _CLEARLY_VOICED))
     return evidence >= config.speech_evidence - 2.5 * (1.0 - min(loud_seconds, 1.0))

@@ -123,7 +123,7 @@ def finish(static: StaticFeatures, config: FrontEndConfig) -> Features:
         values = values - speech.mean(axis=0).astype(np.float32)
         if config.normalisation == "mean_variance":
             deviation = speech.std(axis=0)
-            # a feature that never moves carries nothing: leave it at zero instead of dividing by zero
-            values /= np.where(deviation > 1e-8, deviation, 1.0).astype(np.float32)
+            # a feature that moves by rounding errors only carries nothing: leave it at zero
+            values /= np.where(deviation > 1e-4, deviation, 1.0).astype(np.float32)
     times = frame_times(len(static), config)
     return Features(values, times, static.speech, config.frame_shift / config.sample_rate)

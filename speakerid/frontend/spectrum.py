@@ -26,7 +26,7 @@ from speakerid.frontend.mel import cosine_transform, mel_filter_bank, taper
 __all__ = ["CHUNK_FRAMES", "SpectralAnalysis", "SpectralFrames"]
 
 CHUNK_FRAMES = 128
-_DECIBEL = np.float32(10.0 / math.log(10.0))
+_DECIBEL = 10.0 / math.log(10.0)
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class SpectralAnalysis:
         self._waiting = np.zeros(padding(config), dtype=np.float32)
         self._padded = np.zeros((CHUNK_FRAMES, config.transform_size), dtype=self._plan.precision)
         self._power = np.empty((CHUNK_FRAMES, config.transform_size // 2 + 1), dtype=np.float32)
-        self._spectra: list[NDArray[np.float32]] = []  # cepstra, or log mel energies while the range is not known
+        self._spectra: list[NDArray[np.float32]] = []  # cepstra, or mel energies while the range is not known
         self._bands: list[NDArray[np.float32]] = []
         self._periodicity = Periodicity()
 
@@ -132,8 +132,8 @@ class SpectralAnalysis:
         width = config.mel_bands if config.dynamic_range_db else config.cepstra
         spectra = np.concatenate(self._spectra) if self._spectra else np.zeros((0, width), dtype=np.float32)
         if config.dynamic_range_db and len(spectra):
-            scale = 1.0 if config.log == "decibel" else float(1 / _DECIBEL)
-            np.maximum(spectra, spectra.max() - np.float32(config.dynamic_range_db * scale), out=spectra)
+            lowest = float(spectra.max()) * 10.0 ** (-config.dynamic_range_db / 10.0)
+            np.maximum(spectra, np.float32(lowest), out=spectra)
         if config.dynamic_range_db:
             spectra = self._cepstra(spectra)
         n_bands = self._plan.bands.shape[1]
@@ -155,19 +155,19 @@ class SpectralAnalysis:
         np.square(parts, out=parts)
         self.consume(np.add(parts[:, ::2], parts[:, 1::2], out=self._power[:n], casting="same_kind"))
 
-    def _cepstra(self, log_mel: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Log mel energies to cepstra, (n, mel_bands) -> (n, cepstra)."""
+    def _cepstra(self, mel: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Mel energies to cepstra, (n, mel_bands) -> (n, cepstra)."""
         # in float64, because c0 adds up all bands: float32 would lose 1e-3 of its several hundred decibels
-        return (log_mel.astype(np.float64) @ self._plan.cosines).astype(np.float32)
+        log_mel = np.log(mel, dtype=np.float64)
+        if self._config.log == "decibel":
+            log_mel *= _DECIBEL
+        return (log_mel @ self._plan.cosines).astype(np.float32)
 
     def consume(self, power: NDArray[np.float32]) -> None:
         """Go on from the power spectrum of some frames, shape (n, n_bins)."""
         plan, config = self._plan, self._config
         mel: NDArray[np.float32] = power @ plan.filters
         np.maximum(mel, np.float32(config.log_floor), out=mel)
-        np.log(mel, out=mel)
-        if config.log == "decibel":
-            mel *= _DECIBEL
         self._spectra.append(mel if config.dynamic_range_db else self._cepstra(mel))
         self._bands.append(power @ plan.bands)
         if config.speech_activity == "voicing":

@@ -63,7 +63,7 @@ class Standardisation:
 
     @staticmethod
     def of_frames(X: Array) -> Standardisation:
-        """Mean and deviation of frames, shape (n, d); a constant feature gets scale 1."""
+        """Mean and deviation of frames, shape (n, d); a feature that never moves gets scale 1."""
         n = len(X)
         total = np.zeros(X.shape[1])
         for part in tiles(n, X.shape[1]):
@@ -73,7 +73,9 @@ class Standardisation:
         for part in tiles(n, X.shape[1]):
             square += np.square(X[part] - centre).sum(axis=0)
         deviation = np.sqrt(square / n)
-        return Standardisation(centre, np.where(deviation > 0, deviation, 1.0))
+        # Raw second moments in float64 lose (mean / deviation)² digits: what moves less than a millionth of its mean
+        # (equal numbers are a rounding error away from their own mean) counts as never moving.
+        return Standardisation(centre, np.where(deviation > 1e-6 * np.abs(centre), deviation, 1.0))
 
 
 def tiles(n_frames: int, rows: int, *, itemsize: int = 4) -> Iterator[slice]:

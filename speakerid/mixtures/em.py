@@ -120,10 +120,9 @@ def train(
     history.append(statistics.mean_log_likelihood)
     while len(history) <= config.iterations and not converged:
         updated, report = maximum_likelihood_update(statistics, floor)
-        removed += len(report.removed)
         statistics = accumulate(updated, frames)
         rise = statistics.mean_log_likelihood - history[-1]
-        if rise < -_rounding(history[-1], frames):
+        if rise < -_rounding(history[-1], config.variance_floor, frames):
             raise TrainingError(
                 f"the log-likelihood fell by {-rise:.3g} nats a frame in iteration {len(history)} of EM; this is a "
                 "defect of speakerid or of the processor's arithmetic: please report it with the recording"
@@ -132,6 +131,7 @@ def train(
             converged = True  # within rounding: the model before is as good, and the history stays monotone
             break
         mixture = updated
+        removed += len(report.removed)
         history.append(statistics.mean_log_likelihood)
         converged = rise < config.tolerance
     record = TrainingRecord(
@@ -146,6 +146,9 @@ def train(
     return mixture, record
 
 
-def _rounding(level: float, frames: Frames) -> float:
-    """Nats a frame that rounding may take from one iteration to the next."""
-    return float(max(abs(level), 1.0) * 16 * np.finfo(frames.dtype).eps)
+def _rounding(level: float, relative_floor: float, frames: Frames) -> float:
+    """Nats a frame that rounding may take from one iteration to the next.
+
+    The exponent is a difference of terms as large as x'²/σ'², and σ'² may be as small as the relative floor.
+    """
+    return float(max(abs(level), 1.0, 1.0 / relative_floor) * 64 * np.finfo(frames.dtype).eps)

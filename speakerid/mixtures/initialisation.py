@@ -35,7 +35,7 @@ def single_gaussian(standardisation: Standardisation, floor: NDArray[Any]) -> Ga
 def initialise_by_splitting(frames: Frames, n_components: int, floor: NDArray[Any]) -> GaussianMixture:
     """Split and settle until there are `n_components`.
 
-    When doubling would overshoot, the components with the most frames are split.
+    When doubling would overshoot, the components with the largest weight times variance are split.
 
     Parameters
     ----------
@@ -47,8 +47,9 @@ def initialise_by_splitting(frames: Frames, n_components: int, floor: NDArray[An
     while mixture.n_components < n_components:
         before = mixture.n_components
         n_split = min(before, n_components - before)
-        # stable order, so that ties do not depend on the sort
-        chosen = np.sort(np.argsort(-mixture.weights, kind="stable")[:n_split])
+        # the most frames times the widest spread; stable order, so that ties do not depend on the sort
+        spread = (mixture.variances / frames.standardisation.scale**2).sum(axis=1)
+        chosen = np.sort(np.argsort(-mixture.weights * spread, kind="stable")[:n_split])
         mixture = _split(mixture, chosen)
         for _ in range(_ITERATIONS_A_LEVEL):
             mixture, _report = maximum_likelihood_update(accumulate(mixture, frames), floor)

@@ -29,6 +29,8 @@ def translated(path: Path) -> Iterator[None]:
     """Turn SQLite's errors into ours."""
     try:
         yield
+    except UnicodeDecodeError:
+        raise NotAStoreError(f"{path}: not a speakerid store, or a damaged one (text that is not UTF-8)") from None
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", None)
         primary = code & 0xFF if code is not None else None
@@ -67,12 +69,16 @@ def _check_file(path: Path) -> None:
     except OSError as error:
         raise StoreError(f"{path}: the store cannot be opened: {error.strerror}") from None
     if magic != _MAGIC:
-        raise NotAStoreError(f"{path}: not a speakerid store (no SQLite database); name another with --db")
+        raise NotAStoreError(
+            f"{path}: not a speakerid store (no SQLite database); a store is a file that `speakerid enroll` made"
+        )
 
 
 def _raw_connection(path: Path, mode: str) -> sqlite3.Connection:
     uri = f"{path.absolute().as_uri()}?mode={mode}"
     connection = sqlite3.connect(uri, uri=True, timeout=_WAIT_SECONDS, isolation_level=None)
+    # text that is no UTF-8 must be found by our checks, not by an exception on the way
+    connection.text_factory = lambda text: text.decode("utf-8", "surrogateescape")
     # a hostile file's schema must not run code
     connection.execute("PRAGMA trusted_schema = OFF")
     connection.execute("PRAGMA cell_size_check = ON")
@@ -109,14 +115,16 @@ def _check_identity(connection: sqlite3.Connection, path: Path) -> None:
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if application != APPLICATION_ID:
-        raise NotAStoreError(f"{path}: a database of another program, not a speakerid store; name another with --db")
+        raise NotAStoreError(f"{path}: a database of another program, not a speakerid store")
     if version != SCHEMA_VERSION:
         raise NotAStoreError(
             f"{path}: a store of version {version}, this program reads version {SCHEMA_VERSION}; "
             "use the speakerid that made it, or enrol again"
         )
-    found = dict(connection.execute("SELECT name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"))
-    if found != TABLES:
+    entries = connection.execute("SELECT type, name, sql FROM sqlite_schema").fetchall()
+    # the indexes that SQLite makes itself, for UNIQUE and PRIMARY KEY, have no text
+    found = [(name, sql) for kind, name, sql in entries if (kind, sql) != ("index", None)]
+    if len(found) != len(TABLES) or dict(found) != TABLES:
         raise NotAStoreError(f"{path}: not a speakerid store: its tables are not the ones we make")
 
 
@@ -137,7 +145,7 @@ def create_file(path: Path, settings: Mapping[str, str]) -> None:
                 for statement in TABLES.values():
                     connection.execute(statement)
                 connection.executemany("INSERT INTO settings (name, value) VALUES (?, ?)", settings.items())
-        publish(temporary, path)
+        publish(temporary, path)  # if another process was first, its store is as good
     except StoreError as error:
         if not path.parent.is_dir():
             raise StoreError(f"{path}: the folder {path.parent} does not exist; make it first") from None
@@ -151,19 +159,21 @@ def temporary_name(path: Path) -> Path:
     return path.with_name(f".{path.name}.{secrets.token_hex(6)}.new")
 
 
-def publish(temporary: Path, path: Path) -> None:
-    """Give a complete file its name, without ever replacing one."""
+def publish(temporary: Path, path: Path) -> bool:
+    """Give a complete file its name, without ever replacing one; return whether the name was free."""
     try:
         os.link(temporary, path)
     except FileExistsError:
-        return  # another process was first: its store is as good
+        return False
     except OSError:
         # a file system without hard links
-        if not path.exists():
-            try:
-                temporary.rename(path)
-            except OSError as error:
-                raise StoreError(f"{path}: the store cannot be made: {error.strerror}") from None
+        if path.exists():
+            return False
+        try:
+            temporary.rename(path)
+        except OSError as error:
+            raise StoreError(f"{path}: the store cannot be made: {error.strerror}") from None
+    return True
 
 
 @contextlib.contextmanager
@@ -172,8 +182,8 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
+        connection.execute("COMMIT")
     except BaseException:
         with contextlib.suppress(sqlite3.Error):
             connection.execute("ROLLBACK")
         raise
-    connection.execute("COMMIT")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import json
+import math
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ from speakerid.errors import (
     DuplicateRecordingError,
     NotAStoreError,
     SpeakerIdError,
+    SpeakerNameError,
     StoreMismatchError,
     UnknownSpeakerError,
     UsageError,
@@ -113,12 +115,23 @@ class Store:
     def _read_settings(self, kind: type[ConfigValues], text: str | None) -> ConfigValues:
         try:
             return from_dict(kind, json.loads(text or "null"))
-        except (ValueError, ConfigError) as error:
+        except (ValueError, RecursionError, ConfigError) as error:
             raise NotAStoreError(f"{self.path}: the store's settings cannot be read: {error}") from None
 
     def names(self) -> list[str]:
         """All speakers in the order of their names."""
-        return [row[0] for row in self._query("SELECT name FROM speakers ORDER BY name")]
+        return [self._name(row[0]) for row in self._query("SELECT name FROM speakers ORDER BY name")]
+
+    def _name(self, text: str) -> str:
+        """Check a name that was read: somebody else may have written it."""
+        with contextlib.suppress(SpeakerNameError):
+            if normal_name(text) == text:
+                return text
+        raise NotAStoreError(f"{self.path}: {text!a} cannot be a speaker's name; the store is damaged")
+
+    def _require_seconds(self, *values: float) -> None:
+        if not all(math.isfinite(value) and value >= 0 for value in values):
+            raise NotAStoreError(f"{self.path}: a recording's length is no number of seconds; the store is damaged")
 
     def speakers(self) -> list[SpeakerRow]:
         """All speakers with their totals, in the order of their names."""
@@ -128,7 +141,11 @@ class Store:
             " FROM speakers s LEFT JOIN recordings r ON r.speaker_id = s.id LEFT JOIN models m ON m.speaker_id = s.id"
             " GROUP BY s.id ORDER BY s.name"
         )
-        return [SpeakerRow(*row) for row in rows]
+        speakers = [SpeakerRow(*row) for row in rows]
+        for speaker in speakers:
+            self._name(speaker.name)
+            self._require_seconds(speaker.seconds, speaker.speech_seconds)
+        return speakers
 
     def speaker(self, name: str) -> SpeakerRow:
         """One speaker.
@@ -156,7 +173,10 @@ class Store:
             " FROM recordings r JOIN speakers s ON s.id = r.speaker_id WHERE s.name = ? ORDER BY r.content_hash",
             (name,),
         )
-        return [RecordingRow(*row) for row in rows]
+        recordings = [RecordingRow(*row) for row in rows]
+        for recording in recordings:
+            self._require_seconds(recording.seconds, recording.speech_seconds)
+        return recordings
 
     def owners(self) -> dict[str, str]:
         """Whose each recording is: content hash to speaker."""
@@ -199,7 +219,7 @@ class Store:
             "SELECT s.name, m.n_components, m.n_features, m.weights, m.means, m.variances"
             " FROM models m JOIN speakers s ON s.id = m.speaker_id ORDER BY s.name"
         )
-        return {name: self._mixture(name, *blobs) for name, *blobs in rows}
+        return {self._name(name): self._mixture(name, *blobs) for name, *blobs in rows}
 
     def _mixture(self, name: str, *blobs: Any) -> GaussianMixture:
         try:
@@ -226,11 +246,20 @@ class Store:
         if not rows:
             raise self._unknown(name)
         *blobs, record = rows[0]
+        return self._mixture(name, *blobs), self._record(name, record)
+
+    def _record(self, name: str, text: str) -> dict[str, Any]:
+        """Read how a training went: a dictionary that has at least the history of the log-likelihood."""
         try:
-            details = json.loads(record)
-        except ValueError:
-            raise NotAStoreError(f"{self.path}: the training record of {name} is damaged") from None
-        return self._mixture(name, *blobs), details
+            details = json.loads(text)
+        except (ValueError, RecursionError):
+            details = None
+        history = details.get("log_likelihoods") if isinstance(details, dict) else None
+        numbers = isinstance(history, list) and all(isinstance(v, int | float) and math.isfinite(v) for v in history)
+        asked = details.get("components_asked", 0) if isinstance(details, dict) else None
+        if not history or not numbers or not isinstance(asked, int):
+            raise NotAStoreError(f"{self.path}: the training record of {name} is damaged; remove it and enrol again")
+        return dict(details)
 
     def check(self) -> None:
         """Read every page and every array.
@@ -242,7 +271,8 @@ class Store:
         """
         problems = [row[0] for row in self._query("PRAGMA quick_check") if row[0] != "ok"]
         if problems:
-            raise NotAStoreError(f"{self.path}: damaged: {problems[0]}; restore it from a copy, or enrol again")
+            first = " ".join(problems[0].split())
+            raise NotAStoreError(f"{self.path}: damaged: {first}; restore it from a copy, or enrol again")
         self.mixtures()
         for name in self.names():
             for _hash, _static in self.static_features(name):
@@ -311,6 +341,7 @@ class Store:
             The same audio is enrolled here under another name.
         """
         self.require(source.front_end, source.training, whose=str(source.path))
+        names = [normal_name(name) for name in names]
         known = set(source.names())
         for name in names:
             if name not in known:
@@ -328,7 +359,7 @@ class Store:
                 if name in present and not replace:
                     raise UsageError(f"{name!r} is enrolled in {self.path} already; give --replace, or rename it first")
                 self._connection.execute("DELETE FROM speakers WHERE name = ?", (name,))
-                self._copy_speaker(source, normal_name(name))
+                self._copy_speaker(source, name)
 
     def _copy_speaker(self, source: Store, name: str) -> None:
         execute = self._connection.execute

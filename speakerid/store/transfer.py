@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from speakerid.config import to_dict
-from speakerid.errors import UsageError
+from speakerid.errors import StoreError, UsageError
 from speakerid.store.connection import create_file, publish, temporary_name
 from speakerid.store.store import Store
 
@@ -29,6 +29,8 @@ def export_speakers(source: Store, names: Sequence[str], path: str | Path, *, ve
     path = Path(path)
     if path.exists():
         raise UsageError(f"{path}: exists already; remove it, or give another name with --output")
+    if not path.parent.is_dir():
+        raise StoreError(f"{path}: the folder {path.parent} does not exist; make it first")
     temporary = temporary_name(path)
     settings = {
         "front_end": json.dumps(to_dict(source.front_end)),
@@ -40,6 +42,7 @@ def export_speakers(source: Store, names: Sequence[str], path: str | Path, *, ve
         create_file(temporary, settings)
         with Store(temporary) as target:
             target.copy_from(source, names)
-        publish(temporary, path)
+        if not publish(temporary, path):
+            raise UsageError(f"{path}: another process has just made a file of this name; try again")
     finally:
         temporary.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from speakerid.config import FrontEndConfig
 from speakerid.errors import RecordingError
 from speakerid.frontend import StaticFeatures, extract_static
 
-__all__ = ["Analysis", "Source", "Waveform", "analyse", "as_source", "require_speech"]
+__all__ = ["Analysis", "Source", "Waveform", "analyse", "as_source", "located", "require_speech"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +115,12 @@ def analyse(
         static = extract_static(stream, config)
         speech_seconds = static.n_speech * config.frame_shift / config.sample_rate
         return Analysis(static, stream.seconds, speech_seconds, stream.content_hash)
+
+
+def located(source: Source, message: str) -> str:
+    """Say as well where the recording was named, if that was in a manifest."""
+    origin = source.origin if isinstance(source, Recording) else ""
+    return f"{origin}: {message}" if origin else message
 
 
 def require_speech(analysis: Analysis, label: str, minimum_seconds: float) -> None:

@@ -98,7 +98,7 @@ def _media() -> Finding:
     try:
         version = importlib.metadata.version("av")
     except importlib.metadata.PackageNotFoundError:
-        return Finding("m4a, aac, webm, ...", None, 'not installed; pip install "speakerid-gmm[media]"')
+        return Finding("m4a, aac, webm, ...", None, 'not installed: pip install av (the extra "media")')
     return Finding("m4a, aac, webm, ...", True, f"PyAV {version}")
 
 
@@ -135,12 +135,12 @@ def _store(path: Path) -> Finding:
     from speakerid.store import Store
 
     if not path.exists():
-        return Finding("database", None, f"{path}: none yet")
+        return Finding("store", None, f"{path}: none yet")
     try:
         with Store(path) as store:
             store.check()
             n_speakers = len(store.mixtures())
         size = path.stat().st_size / 1e6
-        return Finding("database", True, f"{path}: {n_speakers} speakers, {size:.1f} MB, intact")
+        return Finding("store", True, f"{path}: {n_speakers} speakers, {size:.1f} MB, intact")
     except SpeakerIdError as error:
-        return Finding("database", False, str(error))
+        return Finding("store", False, str(error))

@@ -24,13 +24,14 @@ from speakerid.errors import RecordingError, TrainingError, UsageError
 from speakerid.frontend import StaticFeatures, finish
 from speakerid.mixtures import GaussianMixture, TrainingRecord, train
 from speakerid.store import ConflictError, NewRecording, SpeakerUpdate, Store, normal_name
-from speakerid.workflows.analysis import Analysis, Source, analyse, require_speech
+from speakerid.workflows.analysis import Analysis, Source, analyse, located, require_speech
 from speakerid.workflows.parallel import effective_jobs, map_in_order, one_blas_thread
 
 __all__ = ["EnrolledSpeaker", "EnrollmentReport", "Problem", "enroll_recordings"]
 
-# a batch is written when it has so many recordings or frames (about 16 hours): what a kill can cost, and memory
-_BATCH_RECORDINGS = 512
+# a batch is written when it has so many recordings or frames (about 16 hours): this is what a kill can cost, and what is
+# in memory
+_BATCH_RECORDINGS = 64
 _BATCH_FRAMES = 6_000_000
 _ATTEMPTS = 20
 
@@ -53,6 +54,8 @@ class EnrolledSpeaker:
     name : str
     new : bool
         The speaker was not in the store before, or was replaced.
+    replaced : bool
+        The speaker was in the store, and what was there has been dropped.
     added, already : int
         Recordings added now, and recordings that were enrolled before (nothing was changed for them).
     n_recordings : int
@@ -69,6 +72,7 @@ class EnrolledSpeaker:
 
     name: str
     new: bool
+    replaced: bool
     added: int
     already: int
     n_recordings: int
@@ -211,7 +215,7 @@ def _analyse_all(
 
 def _problem(source: Source, error: RecordingError) -> Problem:
     path = source.path if isinstance(source, Recording) else source.label
-    return Problem(path, error.reason, str(error))
+    return Problem(path, error.reason, located(source, str(error)))
 
 
 def _batches(speakers: Iterable[_Speaker]) -> Iterator[list[_Speaker]]:
@@ -369,16 +373,17 @@ def _record(record: TrainingRecord) -> dict[str, Any]:
 
 def _summary(plan: _Plan, mixture: GaussianMixture, record: dict[str, Any]) -> EnrolledSpeaker:
     seconds = sum(seconds for _h, _s, seconds in plan.kept) + sum(a.speech_seconds for _s, a in plan.added)
-    history = record.get("log_likelihoods") or [float("nan")]
+    history = record["log_likelihoods"]
     return EnrolledSpeaker(
         name=plan.name,
         new=plan.replace or not plan.expected,
+        replaced=plan.replace,
         added=len(plan.added),
         already=plan.already,
         n_recordings=len(plan.kept) + len(plan.added),
         speech_seconds=seconds,
         components=mixture.n_components,
-        components_asked=int(record.get("components_asked", mixture.n_components)),
+        components_asked=record.get("components_asked", mixture.n_components),
         log_likelihood=float(history[-1]),
         iterations=len(history) - 1,
     )

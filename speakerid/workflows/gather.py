@@ -40,11 +40,14 @@ class Gathered:
         self.ignored.extend(found.ignored)
 
     def _take_manifest(self, path: str, split: str, *, require_speaker: bool) -> None:
+        before = len(self.recordings)
         for recording in read_manifest(path, require_speaker=require_speaker):
             if recording.split in (split, None):
                 self.recordings.append(recording)
             else:
                 self.left_alone += 1
+        if len(self.recordings) == before:
+            raise UsageError(f"{path}: no rows with split = {split} or without a split: there is nothing to do")
 
 
 def gather_for_enrollment(paths: Sequence[str], *, speaker: str | None = None) -> Gathered:

@@ -19,7 +19,7 @@ from speakerid.frontend import Features, finish
 from speakerid.mixtures import GaussianMixture
 from speakerid.scoring import MixtureStack, decide
 from speakerid.store import Store
-from speakerid.workflows.analysis import Analysis, Source, analyse, as_source, require_speech
+from speakerid.workflows.analysis import Analysis, Source, analyse, as_source, located, require_speech
 from speakerid.workflows.parallel import effective_jobs, map_in_order, one_blas_thread
 
 __all__ = ["Identification", "Identifier", "Score"]
@@ -223,7 +223,7 @@ class Identifier:
                 decision=None,
                 status="undecided",
                 reason=error.reason,
-                message=str(error),
+                message=located(source, str(error)),
                 speech_seconds=analysis.speech_seconds if analysis else None,
                 duration_seconds=analysis.seconds if analysis else None,
                 **where,

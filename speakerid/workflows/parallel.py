@@ -7,6 +7,7 @@ two BLAS threads inside two workers fight for the same cores, and the results wo
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -16,6 +17,7 @@ from typing import Any, TypeVar
 __all__ = ["effective_jobs", "map_in_order", "one_blas_thread"]
 
 _SWITCH_SECONDS = 2e-4
+_SLICE_A_JOB = 16
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -48,7 +50,8 @@ def _controller() -> Any:
 def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], jobs: int) -> Iterator[Result]:
     """Yield ``function(item)`` for every item, in order, `jobs` at a time.
 
-    With one job nothing is started and joblib is not imported.
+    With one job nothing is started and joblib is not imported. With more, the items are worked on in slices, so that no
+    work is under way when a caller stops asking.
     """
     if jobs == 1:
         yield from map(function, items)
@@ -58,8 +61,10 @@ def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], jobs
     # the interpreter's default patience of 5 ms is long next to products of 0.1 ms: threads would wait for each other
     before = sys.getswitchinterval()
     sys.setswitchinterval(_SWITCH_SECONDS)
-    workers = Parallel(n_jobs=jobs, backend="threading", return_as="generator", pre_dispatch="4 * n_jobs")
+    remaining = iter(items)
     try:
-        yield from workers(delayed(function)(item) for item in items)
+        with Parallel(n_jobs=jobs, backend="threading") as workers:
+            while part := list(itertools.islice(remaining, _SLICE_A_JOB * jobs)):
+                yield from workers(delayed(function)(item) for item in part)
     finally:
         sys.setswitchinterval(before)

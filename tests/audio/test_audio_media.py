@@ -176,7 +176,7 @@ def test_without_the_extra_one_line_names_it(tmp_path, monkeypatch, suffix, cont
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(MissingExtraError) as caught:
         open_audio(path)
-    assert str(caught.value) == f'{path}: {suffix} needs the extra "media": pip install "speakerid-gmm[media]"'
+    assert str(caught.value) == f'{path}: {suffix} needs the extra "media": pip install av'
 
 
 def test_without_the_extra_a_damaged_wav_is_not_blamed_on_it(tmp_path, monkeypatch):
