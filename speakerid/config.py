@@ -325,6 +325,9 @@ def from_dict(kind: type[ConfigValues], values: object, *, where: str = "") -> C
         raise
 
 
+_LONGEST_FILE = 1 << 20
+
+
 def load_config(path: str | Path) -> Config:
     """Read a TOML config file.
 
@@ -334,7 +337,10 @@ def load_config(path: str | Path) -> Config:
         The file is missing, not TOML, or has a wrong setting.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        if Path(path).exists() and not (Path(path).is_file() or Path(path).is_dir()):
+            raise ConfigError(f"{path}: cannot read the config file: not a regular file")
+        with Path(path).open("rb") as file:
+            text = file.read(_LONGEST_FILE).decode("utf-8")
     except (OSError, ValueError) as error:
         what = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigError(f"{path}: cannot read the config file: {what}") from None

@@ -308,6 +308,8 @@ def open_audio(
     """
     path = os.fspath(recording_path)
     label = shown(path)
+    if path == STDIN and stdin is None and sys.stdin is None:
+        raise RecordingError(f"{label}: standard input is closed", reason="unreadable")
     stack = ExitStack()
     try:
         if path == STDIN:

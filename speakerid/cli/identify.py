@@ -91,6 +91,8 @@ def identify(
         tally = _print(counted, layout, top, progress)
     for message in tally.undecided:
         complain(message)
+    for message in tally.doubtful:
+        note(f"warning: {message}", quiet=quiet)
     if gathered.ignored:
         note(f"{len(gathered.ignored)} files are not audio by name and were passed over", quiet=quiet)
     if gathered.left_alone:
@@ -102,10 +104,11 @@ def identify(
 
 @dataclass
 class _Tally:
-    """What was answered: how many names, and the messages of what is undecided."""
+    """What was answered: how many names, and the messages of what is undecided or doubtful."""
 
     named: int = 0
     undecided: list[str] = field(default_factory=list)
+    doubtful: list[str] = field(default_factory=list)
 
 
 def _unfound(gathered: Gathered) -> Iterator[Identification]:
@@ -132,6 +135,8 @@ def _print(answers: Iterable[Identification], layout: str, top: int | None, prog
         for answer in answers:
             if answer.status == "undecided":
                 tally.undecided.append(answer.message or answer.path)
+            elif answer.message:
+                tally.doubtful.append(answer.message)
             tally.named += answer.status == "identified"
             yield answer
 

@@ -39,6 +39,7 @@ _LEAST_MOVEMENT_DB = 0.5
 _ROWS_A_PASS = 1024
 _LOUD_PERCENTILE, _QUIET_PERCENTILE = 95.0, 10.0
 _LOUD_RANGE_DB = 30.0
+_WIDEST_RANGE_DB = 40.0
 _CLEARLY_VOICED = 0.7
 
 
@@ -161,7 +162,8 @@ def speech_mask(measures: ActivityMeasures, config: FrontEndConfig) -> NDArray[n
     if config.speech_activity == "energy":
         return active
     loud = audible & (level >= loud_level - _LOUD_RANGE_DB)
-    level_range = loud_level - float(np.percentile(level, _QUIET_PERCENTILE))
+    # digital silence around a noise is no dynamics of its own, and more than speech has proves no more
+    level_range = min(loud_level - float(np.percentile(level[audible], _QUIET_PERCENTILE)), _WIDEST_RANGE_DB)
     if not _is_speech(measures, loud, level_range, config):
         return np.zeros(n_frames, dtype=np.bool_)
     voiced = active & (measures.voicing >= config.voicing_threshold)

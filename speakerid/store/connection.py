@@ -12,13 +12,13 @@ import os
 import secrets
 import sqlite3
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from speakerid.errors import NotAStoreError, StoreBusyError, StoreError, StoreNotFoundError
 from speakerid.store.schema import APPLICATION_ID, SCHEMA_VERSION, TABLES
 
-__all__ = ["connect", "create_file", "publish", "temporary_name", "transaction", "translated"]
+__all__ = ["connect", "make_file", "publish", "transaction", "translated"]
 
 _WAIT_SECONDS = 60.0
 _MAGIC = b"SQLite format 3\x00"
@@ -41,6 +41,8 @@ def translated(path: Path) -> Iterator[None]:
             raise NotAStoreError(f"{path}: not a speakerid store, or a damaged one ({error})") from None
         if primary == sqlite3.SQLITE_READONLY:
             raise StoreError(f"{path}: the store or its folder is write-protected") from None
+        if primary == sqlite3.SQLITE_CANTOPEN:
+            raise StoreError(f"{path}: the store cannot be opened or made: is its folder write-protected?") from None
         if primary == sqlite3.SQLITE_FULL:
             raise StoreError(f"{path}: the disk is full; nothing was changed") from None
         if primary == sqlite3.SQLITE_TOOBIG:
@@ -128,35 +130,48 @@ def _check_identity(connection: sqlite3.Connection, path: Path) -> None:
         raise NotAStoreError(f"{path}: not a speakerid store: its tables are not the ones we make")
 
 
-def create_file(path: Path, settings: Mapping[str, str]) -> None:
-    """Make a new, empty store, unless another process made one at the same moment.
+def make_file(path: Path, settings: Mapping[str, str], fill: Callable[[Path], None]) -> bool:
+    """Make a new store with what `fill` writes into it: whole, or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        Its name; a dangling link is followed.
+    settings : mapping of str to str
+    fill : callable
+        Called with the file under its temporary name.
+
+    Returns
+    -------
+    made : bool
+        False if there is a file of that name by now; it is left alone.
 
     Raises
     ------
     StoreError
         The folder is missing or write-protected, or the disk is full.
     """
-    temporary = temporary_name(path)
+    place = Path(os.path.realpath(path))
+    if not place.parent.is_dir():
+        raise StoreError(f"{path}: the folder {place.parent} does not exist; make it first")
+    temporary = place.with_name(f".speakerid-{secrets.token_hex(6)}.new")
     try:
-        with translated(path), contextlib.closing(_raw_connection(temporary, "rwc")) as connection:
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-            with transaction(connection):
-                for statement in TABLES.values():
-                    connection.execute(statement)
-                connection.executemany("INSERT INTO settings (name, value) VALUES (?, ?)", settings.items())
-        publish(temporary, path)  # if another process was first, its store is as good
+        with translated(path):
+            with contextlib.closing(_raw_connection(temporary, "rwc")) as connection:
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+                with transaction(connection):
+                    for statement in TABLES.values():
+                        connection.execute(statement)
+                    connection.executemany("INSERT INTO settings (name, value) VALUES (?, ?)", settings.items())
+            fill(temporary)
+        return publish(temporary, place)
     except StoreError as error:
-        if not path.parent.is_dir():
-            raise StoreError(f"{path}: the folder {path.parent} does not exist; make it first") from None
-        raise error from None
+        # people know the store by its own name
+        raise type(error)(str(error).replace(str(temporary), str(path))) from None
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def temporary_name(path: Path) -> Path:
-    """Name a file beside `path` for what is not complete yet."""
-    return path.with_name(f".{path.name}.{secrets.token_hex(6)}.new")
+        temporary.with_name(f"{temporary.name}-journal").unlink(missing_ok=True)
 
 
 def publish(temporary: Path, path: Path) -> bool:

@@ -32,7 +32,7 @@ def normal_name(text: str) -> str:
         if character in "/\\":
             raise SpeakerNameError(f"{shown!r} cannot be a speaker's name: it has the path separator {character}")
     name = unicodedata.normalize("NFC", text).strip()
-    if not name:
+    if not any(unicodedata.category(character)[0] not in "CZ" for character in name):
         raise SpeakerNameError("a speaker's name cannot be blank")
     if len(name) > _LONGEST:
         raise SpeakerNameError(f"{name[:30]!r}… cannot be a speaker's name: {len(name)} characters, {_LONGEST} at most")

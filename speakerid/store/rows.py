@@ -20,13 +20,17 @@ __all__ = [
 ]
 
 
+_LARGEST_MEAN, _SMALLEST_VARIANCE, _LARGEST_VARIANCE = 1e6, 1e-12, 1e12
+
+
 @dataclass(frozen=True)
 class RecordingRow:
-    """One enrolled recording; `source` is where it was, seconds are of the recording and of its speech."""
+    """One enrolled recording; `source` is where it was, `source_rate` its own rate in Hz."""
 
     content_hash: str
     source: str
     session: str | None
+    source_rate: int
     seconds: float
     speech_seconds: float
     enrolled: str
@@ -35,11 +39,12 @@ class RecordingRow:
 
 @dataclass(frozen=True)
 class NewRecording:
-    """A recording to be written, with its static features."""
+    """A recording to be written, with its static features; `source_rate` in Hz."""
 
     content_hash: str
     source: str
     session: str | None
+    source_rate: int
     seconds: float
     speech_seconds: float
     static: StaticFeatures
@@ -110,4 +115,10 @@ def mixture_from_blobs(
         if len(blob) != 4 * int(np.prod(shape)):
             raise ValueError(f"expected an array of shape {shape}, got {len(blob)} bytes")
         arrays.append(np.frombuffer(blob, dtype="<f4").reshape(shape))
+    _weights, mu, sigma2 = arrays
+    # finite, but so far out that scores would overflow: no features are like that
+    if np.abs(mu).max() > _LARGEST_MEAN or not (
+        sigma2.min() >= _SMALLEST_VARIANCE and sigma2.max() <= _LARGEST_VARIANCE
+    ):
+        raise ValueError("means or variances out of any feature's range")
     return GaussianMixture(*arrays)

@@ -3,7 +3,8 @@
 ==============  =====================================================================================================
 settings        name, value: ``front_end`` and ``training`` as JSON, ``created``, ``version`` of the program
 speakers        one row a speaker: name, when it was created and last changed
-recordings      one row a recording: content hash (unique in the store), where it was, seconds, when it was enrolled,
+recordings      one row a recording: content hash (unique in the store), where it was, its rate and seconds, when it was
+                enrolled,
                 and its static features: float16 cepstra (n_frames, n_static) and one bit of speech a frame
 models          one row a speaker: float32 weights (K,), means (K, d), variances (K, d), and how training went (JSON)
 ==============  =====================================================================================================
@@ -36,6 +37,7 @@ TABLES = {
     content_hash TEXT NOT NULL UNIQUE,
     source TEXT NOT NULL,
     session TEXT,
+    source_rate INTEGER NOT NULL,
     seconds REAL NOT NULL,
     speech_seconds REAL NOT NULL,
     enrolled TEXT NOT NULL,

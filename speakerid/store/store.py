@@ -12,7 +12,7 @@ import datetime as dt
 import json
 import math
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -30,7 +30,7 @@ from speakerid.errors import (
 )
 from speakerid.frontend import StaticFeatures
 from speakerid.mixtures import GaussianMixture
-from speakerid.store.connection import connect, create_file, transaction, translated
+from speakerid.store.connection import connect, make_file, transaction, translated
 from speakerid.store.names import normal_name
 from speakerid.store.rows import (
     RecordingRow,
@@ -44,7 +44,8 @@ __all__ = ["ConflictError", "Store"]
 
 
 _COPIED = {
-    "recordings": "content_hash, source, session, seconds, speech_seconds, enrolled, n_frames, n_static, cepstra, speech",
+    "recordings": "content_hash, source, session, source_rate, seconds, speech_seconds, enrolled, n_frames, n_static,"
+    " cepstra, speech",
     "models": "n_components, n_features, weights, means, variances, record",
 }
 
@@ -79,16 +80,38 @@ class Store:
             raise
 
     @classmethod
-    def create(cls, path: str | Path, front_end: FrontEndConfig, training: TrainingConfig, *, version: str) -> Store:
-        """Make an empty store and open it; if there is one already, open that."""
-        path = Path(path)
+    def create(
+        cls,
+        path: str | Path,
+        front_end: FrontEndConfig,
+        training: TrainingConfig,
+        *,
+        version: str,
+        updates: Sequence[SpeakerUpdate] = (),
+    ) -> Store:
+        """Make a store with its first speakers, whole or not at all, and open it.
+
+        If there is one already, that one is opened.
+
+        Raises
+        ------
+        ConflictError
+            There is one already, so the updates were not written.
+        """
         settings = {
             "front_end": json.dumps(to_dict(front_end)),
             "training": json.dumps(to_dict(training)),
             "created": _now(),
             "version": version,
         }
-        create_file(path, settings)
+
+        def fill(temporary: Path) -> None:
+            if updates:
+                with cls(temporary) as store:
+                    store.write(updates)
+
+        if not make_file(Path(path), settings, fill) and updates:
+            raise ConflictError(f"{path} was made by another process")
         return cls(path)
 
     def __enter__(self) -> Store:
@@ -169,7 +192,8 @@ class Store:
     def recordings(self, name: str) -> list[RecordingRow]:
         """A speaker's recordings, in the order of their content hashes."""
         rows = self._query(
-            "SELECT r.content_hash, r.source, r.session, r.seconds, r.speech_seconds, r.enrolled, r.n_frames"
+            "SELECT r.content_hash, r.source, r.session, r.source_rate, r.seconds, r.speech_seconds, r.enrolled,"
+            " r.n_frames"
             " FROM recordings r JOIN speakers s ON s.id = r.speaker_id WHERE s.name = ? ORDER BY r.content_hash",
             (name,),
         )
@@ -177,6 +201,10 @@ class Store:
         for recording in recordings:
             self._require_seconds(recording.seconds, recording.speech_seconds)
         return recordings
+
+    def highest_source_rate(self) -> int:
+        """Return the highest rate in Hz at which any enrolled recording was made; 0 if there is none."""
+        return int(self._query("SELECT coalesce(max(source_rate), 0) FROM recordings")[0][0])
 
     def owners(self) -> dict[str, str]:
         """Whose each recording is: content hash to speaker."""
@@ -194,12 +222,14 @@ class Store:
         """
         for recording in self.recordings(name):
             rows = self._query(
-                "SELECT n_frames, cepstra, speech FROM recordings WHERE content_hash = ?",
+                "SELECT n_frames, n_static, cepstra, speech FROM recordings WHERE content_hash = ?",
                 (recording.content_hash,),
             )
-            for n_frames, cepstra, speech in rows:
+            for n_frames, n_static, cepstra, speech in rows:
                 try:
-                    static = StaticFeatures.from_bytes(cepstra, speech, n_frames, self.front_end.n_static)
+                    static = StaticFeatures.from_bytes(
+                        cepstra, speech, n_frames, n_static, expected=self.front_end.n_static
+                    )
                 except ValueError as error:
                     raise NotAStoreError(
                         f"{self.path}: the features of {recording.source} ({name}) are damaged: {error}; "
@@ -280,7 +310,7 @@ class Store:
 
     # writing ----------------------------------------------------------------------------------------------------------
 
-    def write(self, updates: Iterable[SpeakerUpdate]) -> None:
+    def write(self, updates: Sequence[SpeakerUpdate]) -> None:
         """Write changes of speakers in one transaction.
 
         Raises
@@ -291,16 +321,18 @@ class Store:
         """
         with translated(self.path), transaction(self._connection):
             for update in updates:
+                present = frozenset(recording.content_hash for recording in self.recordings(update.name))
+                if present != update.expected:
+                    raise ConflictError(f"{update.name} was changed by another process")
+                if update.replace:
+                    # all of them first: two speakers may have been enrolled under each other's names
+                    self._connection.execute("DELETE FROM speakers WHERE name = ?", (update.name,))
+            for update in updates:
                 self._write(update)
 
     def _write(self, update: SpeakerUpdate) -> None:
         execute = self._connection.execute
         now = _now()
-        present = frozenset(recording.content_hash for recording in self.recordings(update.name))
-        if present != update.expected:
-            raise ConflictError(f"{update.name} was changed by another process")
-        if update.replace:
-            execute("DELETE FROM speakers WHERE name = ?", (update.name,))
         execute(
             "INSERT INTO speakers (name, created, changed) VALUES (?, ?, ?)"
             " ON CONFLICT (name) DO UPDATE SET changed = excluded.changed",
@@ -311,11 +343,12 @@ class Store:
             cepstra, speech = new.static.to_bytes()
             try:
                 execute(
-                    "INSERT INTO recordings (speaker_id, content_hash, source, session, seconds, speech_seconds,"
-                    " enrolled, n_frames, n_static, cepstra, speech) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    "INSERT INTO recordings (speaker_id, content_hash, source, session, source_rate, seconds,"
+                    " speech_seconds, enrolled, n_frames, n_static, cepstra, speech)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     (
-                        speaker_id, new.content_hash, new.source, new.session, new.seconds, new.speech_seconds,
-                        now, len(new.static), new.static.cepstra.shape[1], cepstra, speech,
+                        speaker_id, new.content_hash, new.source, new.session, new.source_rate, new.seconds,
+                        new.speech_seconds, now, len(new.static), new.static.cepstra.shape[1], cepstra, speech,
                     ),
                 )  # fmt: skip
             except sqlite3.IntegrityError:
@@ -340,6 +373,8 @@ class Store:
         DuplicateRecordingError
             The same audio is enrolled here under another name.
         """
+        if self.path.samefile(source.path):
+            raise UsageError(f"{self.path}: a store cannot be imported into itself")
         self.require(source.front_end, source.training, whose=str(source.path))
         names = [normal_name(name) for name in names]
         known = set(source.names())

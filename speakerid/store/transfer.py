@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from speakerid.config import to_dict
-from speakerid.errors import StoreError, UsageError
-from speakerid.store.connection import create_file, publish, temporary_name
+from speakerid.errors import UsageError
+from speakerid.store.connection import make_file
 from speakerid.store.store import Store
 
 __all__ = ["export_speakers"]
@@ -29,20 +29,16 @@ def export_speakers(source: Store, names: Sequence[str], path: str | Path, *, ve
     path = Path(path)
     if path.exists():
         raise UsageError(f"{path}: exists already; remove it, or give another name with --output")
-    if not path.parent.is_dir():
-        raise StoreError(f"{path}: the folder {path.parent} does not exist; make it first")
-    temporary = temporary_name(path)
     settings = {
         "front_end": json.dumps(to_dict(source.front_end)),
         "training": json.dumps(to_dict(source.training)),
         "created": source.created,
         "version": version,
     }
-    try:
-        create_file(temporary, settings)
+
+    def fill(temporary: Path) -> None:
         with Store(temporary) as target:
             target.copy_from(source, names)
-        if not publish(temporary, path):
-            raise UsageError(f"{path}: another process has just made a file of this name; try again")
-    finally:
-        temporary.unlink(missing_ok=True)
+
+    if not make_file(path, settings, fill):
+        raise UsageError(f"{path}: another process has just made a file of this name; try again")

@@ -51,12 +51,15 @@ class Analysis:
     speech_seconds : float
     content_hash : str or None
         Of the samples; None when it was not asked for.
+    source_rate : int
+        Of the recording itself, in Hz.
     """
 
     static: StaticFeatures
     seconds: float
     speech_seconds: float
     content_hash: str | None
+    source_rate: int
 
 
 def as_source(item: Source | str | os.PathLike[str] | np.ndarray, *, sample_rate: int | None = None) -> Source:
@@ -114,7 +117,7 @@ def analyse(
     with _open(source, config.sample_rate, channel=channel, raw=raw, stdin=stdin, hashed=hash_content) as stream:
         static = extract_static(stream, config)
         speech_seconds = static.n_speech * config.frame_shift / config.sample_rate
-        return Analysis(static, stream.seconds, speech_seconds, stream.content_hash)
+        return Analysis(static, stream.seconds, speech_seconds, stream.content_hash, stream.source_rate)
 
 
 def located(source: Source, message: str) -> str:

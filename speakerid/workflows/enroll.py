@@ -256,8 +256,7 @@ class _Writer:
             updates = [t.update for t in trained if t.update is not None]
             if updates:
                 try:
-                    with self._open() as store:
-                        store.write(updates)
+                    self._store(updates)
                 except ConflictError:
                     continue
             for result in trained:
@@ -267,19 +266,14 @@ class _Writer:
             return
         raise ConflictError(f"{self.path}: other processes keep changing the same speakers; try again later")
 
-    def _open(self) -> Store:
-        store = (
-            Store(self.path)
-            if self.path.exists()
-            else Store.create(self.path, self.front_end, self.training, version=__version__)
-        )
-        try:
+    def _store(self, updates: Sequence[SpeakerUpdate]) -> None:
+        if not self.path.exists():
+            Store.create(self.path, self.front_end, self.training, version=__version__, updates=updates).close()
+            return
+        with Store(self.path) as store:
             # another process may have made the store in the meantime, with other settings
             store.require(self.front_end, self.training, whose="the ones asked for")
-        except BaseException:
-            store.close()
-            raise
-        return store
+            store.write(updates)
 
     def _plan(self, batch: Sequence[_Speaker]) -> Iterator[_Plan]:
         """Decide, speaker by speaker, what is new, what is enrolled already, and what is somebody else's."""
@@ -293,6 +287,10 @@ class _Writer:
                     stored[speaker.name] = [
                         (h, static, seconds[h]) for h, static in store.static_features(speaker.name)
                     ]
+        if self.replace:
+            # what these speakers had is dropped, so it may be enrolled under another of their names
+            replaced = {speaker.name for speaker in batch}
+            owners = {h: name for h, name in owners.items() if name not in replaced}
         for speaker in batch:
             plan = _Plan(speaker.name, frozenset(h for h, _s, _t in stored.get(speaker.name, [])))
             plan.replace = self.replace and bool(plan.expected)
@@ -363,7 +361,13 @@ def _new_recording(source: Source, analysis: Analysis) -> NewRecording:
     session = source.session if isinstance(source, Recording) else None
     assert analysis.content_hash is not None
     return NewRecording(
-        analysis.content_hash, label, session, analysis.seconds, analysis.speech_seconds, analysis.static
+        analysis.content_hash,
+        label,
+        session,
+        analysis.source_rate,
+        analysis.seconds,
+        analysis.speech_seconds,
+        analysis.static,
     )
 
 

@@ -59,7 +59,7 @@ class Identification:
     reason : str or None
         For "undecided", a word: unreadable, empty, truncated, no_speech, too_short.
     message : str or None
-        The reason as a sentence.
+        The reason as a sentence; for a name, a warning if there is one.
     speech_seconds, duration_seconds : float or None
         None when the recording could not be read.
     margin : float or None
@@ -105,6 +105,8 @@ class Identifier:
     front_end : FrontEndConfig
         The one that the mixtures were trained with.
     decision : DecisionConfig, optional
+    highest_source_rate : int
+        Of the enrolled recordings, in Hz; 0 if it is not known. Recordings of a much lower rate get a warning.
     """
 
     def __init__(
@@ -112,12 +114,15 @@ class Identifier:
         mixtures: Mapping[str, GaussianMixture],
         front_end: FrontEndConfig,
         decision: DecisionConfig | None = None,
+        *,
+        highest_source_rate: int = 0,
     ) -> None:
         if not mixtures:
             raise UsageError("nobody is enrolled: enrol somebody first")
         self.mixtures: Mapping[str, GaussianMixture] = MappingProxyType(dict(mixtures))
         self.front_end = front_end
         self.decision = decision or DecisionConfig()
+        self._band_rate = min(highest_source_rate, front_end.sample_rate)
         self._names = tuple(self.mixtures)
         self._stack = MixtureStack(list(self.mixtures.values()))
 
@@ -142,7 +147,8 @@ class Identifier:
             mixtures = store.mixtures()
             if not mixtures:
                 raise StoreError(f"{store.path}: nobody is enrolled; enrol somebody first: speakerid enroll FOLDER")
-            return cls(mixtures, store.front_end, (config or Config()).decision)
+            rate = store.highest_source_rate()
+            return cls(mixtures, store.front_end, (config or Config()).decision, highest_source_rate=rate)
 
     @property
     def speakers(self) -> tuple[str, ...]:
@@ -234,9 +240,19 @@ class Identifier:
         return Identification(
             decision=self._names[decision.speaker] if decision.status == "identified" else None,
             status=decision.status,
+            message=self._warning(source, analysis),
             speech_seconds=analysis.speech_seconds,
             duration_seconds=analysis.seconds,
             margin=decision.margin,
             scores=tuple(Score(self._names[i], float(log_likelihoods[i])) for i in decision.ranking),
             **where,
+        )
+
+    def _warning(self, source: Source, analysis: Analysis) -> str | None:
+        """Say when a recording lacks the upper part of the band that the speakers were enrolled with."""
+        if analysis.source_rate >= 0.75 * self._band_rate:
+            return None
+        return (
+            f"{source.label}: sampled at {analysis.source_rate / 1000:g} kHz, the speakers at "
+            f"{self._band_rate / 1000:g} kHz: it lacks the upper band, and the name is doubtful"
         )

@@ -24,7 +24,9 @@ def make_recording(seed: int, n_frames: int = 11) -> NewRecording:
         generator.standard_normal((n_frames, 2)).astype(np.float32), generator.random(n_frames) < 0.7
     ).rounded()
     content_hash = hashlib.sha256(str(seed).encode()).hexdigest()
-    return NewRecording(content_hash, f"recording-{seed}.wav", None, n_frames / 100, static.n_speech / 100, static)
+    return NewRecording(
+        content_hash, f"recording-{seed}.wav", None, 16000, n_frames / 100, static.n_speech / 100, static
+    )
 
 
 def make_mixture(seed: int) -> GaussianMixture:

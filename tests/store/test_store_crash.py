@@ -63,9 +63,10 @@ def raw(path, mode):
 def publish(temporary, path):
     if moment == "publish":
         maybe_die()
-    real_publish(temporary, path)
+    made = real_publish(temporary, path)
     if moment == "published":
         maybe_die()
+    return made
 
 store.transaction, connection._raw_connection, connection.publish = transaction, raw, publish
 if moment == "progress":
@@ -102,7 +103,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, small: Path, run: Callable[.
     ("moment", "chance", "expected"),
     [
         ("publish", 1, set()),
-        ("published", 1, set()),
+        ("published", 1, {"Alice"}),
         ("progress", 2, set()),
         ("progress", 6, {"Alice"}),
         ("progress", 7, {"Alice", "Mary Ann"}),  # the second is written when the third's first recording is done
