@@ -4,7 +4,8 @@ For a diagonal Gaussian, log2 π_k N(x; μ_k, σ²_k) is linear in [x, x², 1] (
 
     log2 e · ( log π_k − ½ Σ_d (log 2πσ²_kd + μ²_kd/σ²_kd) + Σ_d x_d μ_kd/σ²_kd − ½ Σ_d x²_d/σ²_kd )
 
-so a tile of frames costs one product (K, 2d + 1) @ (2d + 1, n). Everything is component-major, (K, n): a maximum along
+so a tile of frames costs one product (K, 2d + 1) @ (2d + 1, n), padded with zeros to a multiple of 8.
+Everything is component-major, (K, n): a maximum along
 the first axis runs at memory speed, along a short last axis it does not. Two things keep float32 exact enough: frames
 are centred and scaled first (multiplying out x² − 2xμ + μ² loses digits far from the origin), and sums over frames are
 float64. Base 2, because exp2 is the cheaper exponential.
@@ -30,6 +31,7 @@ __all__ = [
     "design",
     "frame_log_likelihoods",
     "log2_sum",
+    "n_rows",
     "responsibilities",
     "tiles",
 ]
@@ -85,10 +87,15 @@ def tiles(n_frames: int, rows: int, *, itemsize: int = 4) -> Iterator[slice]:
         yield slice(first, min(first + step, n_frames))
 
 
+def n_rows(n_features: int) -> int:
+    """Rows of a design: x', x'², 1, and zeros up to a multiple of 8, which the matrix product likes better."""
+    return -(-(2 * n_features + 1) // 8) * 8
+
+
 def design(X: Array, standardisation: Standardisation, dtype: DTypeLike = np.float32) -> Array:
-    """Return the matrix [x', x'², 1] of a tile, feature-major: (n, d) -> (2d + 1, n)."""
+    """Return the matrix [x', x'², 1, 0...] of a tile, feature-major: (n, d) -> (n_rows(d), n)."""
     n, d = X.shape
-    matrix = np.empty((2 * d + 1, n), dtype=dtype)
+    matrix = np.empty((n_rows(d), n), dtype=dtype)
     # subtract before rounding to float32: an offset of many deviations must not eat the digits
     if X.dtype == np.float64:
         matrix[:d] = ((X - standardisation.centre) / standardisation.scale).T
@@ -98,18 +105,24 @@ def design(X: Array, standardisation: Standardisation, dtype: DTypeLike = np.flo
         linear *= (1.0 / standardisation.scale).astype(dtype)[:, None]
     np.square(matrix[:d], out=matrix[d : 2 * d])
     matrix[2 * d] = 1.0
+    matrix[2 * d + 1 :] = 0.0
     return matrix
 
 
 def coefficients(mixture: GaussianMixture, standardisation: Standardisation, dtype: DTypeLike = np.float32) -> Array:
-    """Return the matrix that a design is multiplied with: (K, 2d + 1), in log2 units of the original density."""
+    """Return the matrix that a design is multiplied with: (K, n_rows(d)), in log2 units of the original density."""
     mu = (mixture.means - standardisation.centre) / standardisation.scale
     precision = standardisation.scale**2 / mixture.variances
     constant = np.log(mixture.weights) - 0.5 * (np.log(2.0 * math.pi * mixture.variances) + mu**2 * precision).sum(
         axis=1
     )
-    matrix = np.concatenate([mu * precision, -0.5 * precision, constant[:, None]], axis=1)
-    return np.asarray(matrix * _LOG2E, dtype=dtype)
+    d = mixture.n_features
+    matrix = np.zeros((mixture.n_components, n_rows(d)))
+    np.multiply(mu, precision, out=matrix[:, :d])
+    np.multiply(precision, -0.5, out=matrix[:, d : 2 * d])
+    matrix[:, 2 * d] = constant
+    matrix *= _LOG2E
+    return matrix.astype(dtype)
 
 
 def log2_sum(logits: Array) -> tuple[Array, Array, Array]:

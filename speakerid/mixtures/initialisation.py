@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from speakerid.mixtures.density import Standardisation, tiles
+from speakerid.mixtures.density import Standardisation, n_rows, tiles
 from speakerid.mixtures.gaussian_mixture import GaussianMixture
 from speakerid.mixtures.maximum_likelihood import maximum_likelihood_update
 from speakerid.mixtures.statistics import Frames, SufficientStatistics, accumulate
@@ -33,7 +33,7 @@ def single_gaussian(standardisation: Standardisation, floor: NDArray[Any]) -> Ga
 
 
 def initialise_by_splitting(frames: Frames, n_components: int, floor: NDArray[Any]) -> GaussianMixture:
-    """Split and settle until there are `n_components`.
+    """Split, settle and split again until there are `n_components`; the last ones are left to EM.
 
     When doubling would overshoot, the components with the largest weight times variance are split.
 
@@ -51,6 +51,8 @@ def initialise_by_splitting(frames: Frames, n_components: int, floor: NDArray[An
         spread = (mixture.variances / frames.standardisation.scale**2).sum(axis=1)
         chosen = np.sort(np.argsort(-mixture.weights * spread, kind="stable")[:n_split])
         mixture = _split(mixture, chosen)
+        if mixture.n_components == n_components:
+            break  # EM goes on from here
         for _ in range(_ITERATIONS_A_LEVEL):
             mixture, _report = maximum_likelihood_update(accumulate(mixture, frames), floor)
         if mixture.n_components <= before:
@@ -122,9 +124,9 @@ def _assign(frames: Frames, centres: NDArray[Any]) -> SufficientStatistics:
     k = len(centres)
     # the smallest ½|c|² − x·c is the nearest centre
     matrix = np.concatenate([-centres, 0.5 * np.square(centres).sum(axis=1, keepdims=True)], axis=1)
-    sums = np.zeros((k, 2 * d + 1))
-    for part in tiles(len(frames), max(k, 2 * d + 1)):
-        tile = frames.tile(part)  # (2d + 1, n)
+    sums = np.zeros((k, n_rows(d)))
+    for part in tiles(len(frames), max(k, n_rows(d))):
+        tile = frames.tile(part)  # (n_rows(d), n)
         scores = matrix[:, :d] @ tile[:d] + matrix[:, d:]
         member = np.zeros(scores.shape, dtype=tile.dtype)
         member[scores.argmin(axis=0), np.arange(scores.shape[1])] = 1

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from speakerid.mixtures.density import LN2, Standardisation, coefficients, design, log2_sum, tiles
+from speakerid.mixtures.density import LN2, Standardisation, coefficients, design, log2_sum, n_rows, tiles
 from speakerid.mixtures.gaussian_mixture import GaussianMixture
 
 __all__ = ["Frames", "SufficientStatistics", "accumulate"]
@@ -80,17 +80,25 @@ class Frames:
         self.dtype = np.dtype(dtype)
         n, d = X.shape
         self._whole: NDArray[Any] | None = None
-        if n * (2 * d + 1) * self.dtype.itemsize <= _CACHE_BYTES:
+        self._room = np.empty(0, dtype=self.dtype)
+        if n * n_rows(d) * self.dtype.itemsize <= _CACHE_BYTES:
             self._whole = design(X, self.standardisation, self.dtype)
 
     def __len__(self) -> int:
         return len(self.X)
 
     def tile(self, part: slice) -> NDArray[Any]:
-        """Design of some frames, shape (2d + 1, n)."""
+        """Design of some frames, shape (n_rows(d), n)."""
         if self._whole is not None:
             return self._whole[:, part]
         return design(self.X[part], self.standardisation, self.dtype)
+
+    def logits(self, matrix: NDArray[Any], tile: NDArray[Any]) -> NDArray[Any]:
+        """Return ``matrix @ tile`` in memory that is used again by the next call."""
+        size = len(matrix) * tile.shape[1]
+        if len(self._room) < size:
+            self._room = np.empty(size, dtype=self.dtype)
+        return np.matmul(matrix, tile, out=self._room[:size].reshape(len(matrix), tile.shape[1]))
 
 
 def accumulate(
@@ -109,13 +117,13 @@ def accumulate(
         frames = Frames(np.asarray(frames), Standardisation.of_mixtures(mixture), dtype=dtype)
     standardisation = frames.standardisation
     d = mixture.n_features
-    matrix = coefficients(mixture, standardisation, frames.dtype)  # (K, 2d + 1)
+    matrix = coefficients(mixture, standardisation, frames.dtype)  # (K, n_rows(d))
     sums = np.zeros(matrix.shape)
     log2_likelihood = 0.0
     for part in tiles(len(frames), max(matrix.shape), itemsize=frames.dtype.itemsize):
         tile = frames.tile(part)
-        posterior, total, likelihood = log2_sum(matrix @ tile)
-        posterior /= total
+        posterior, total, likelihood = log2_sum(frames.logits(matrix, tile))
+        posterior *= np.reciprocal(total)
         sums += posterior @ tile.T
         log2_likelihood += float(likelihood.sum(dtype=np.float64))
     zeroth = sums[:, 2 * d]

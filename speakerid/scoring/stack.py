@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from speakerid.mixtures.density import LN2, Standardisation, coefficients, design, log2_sum, tiles
+from speakerid.mixtures.density import LN2, Standardisation, coefficients, design, log2_sum, n_rows, tiles
 from speakerid.mixtures.gaussian_mixture import GaussianMixture
 
 __all__ = ["MixtureStack"]
@@ -27,7 +27,7 @@ class _Bucket:
 
     columns: NDArray[np.intp]  # which speakers
     n_components: int
-    matrix: NDArray[np.float32]  # (len(columns) * n_components, 2d + 1)
+    matrix: NDArray[np.float32]  # (len(columns) * n_components, n_rows(d))
 
 
 class MixtureStack:
@@ -69,7 +69,7 @@ class MixtureStack:
         X = np.asarray(X)
         if X.ndim != 2 or X.shape[1] != self.n_features:
             raise ValueError(f"expected frames of shape (n, {self.n_features}), got {X.shape}")
-        rows = max(2 * self.n_features + 1, *(len(b.matrix) for b in self._buckets))
+        rows = max(n_rows(self.n_features), *(len(b.matrix) for b in self._buckets))
         for part in tiles(len(X), rows):
             tile = design(X[part], self._standardisation)
             scores = np.empty((self.n_speakers, tile.shape[1]), dtype=np.float32)
