@@ -15,7 +15,7 @@ add; :func:`maximum_likelihood_update` reads statistics and gives a model; :func
 """
 
 from speakerid.mixtures.density import component_log_densities, frame_log_likelihoods, responsibilities
-from speakerid.mixtures.em import TrainingRecord, train
+from speakerid.mixtures.em import TrainingRecord, train, train_each
 from speakerid.mixtures.gaussian_mixture import GaussianMixture
 from speakerid.mixtures.initialisation import initialise_by_kmeans, initialise_by_splitting, single_gaussian
 from speakerid.mixtures.maximum_likelihood import UpdateReport, maximum_likelihood_update, variance_floor
@@ -35,5 +35,6 @@ __all__ = [
     "responsibilities",
     "single_gaussian",
     "train",
+    "train_each",
     "variance_floor",
 ]

@@ -33,6 +33,8 @@ __all__ = [
     "log2_sum",
     "n_rows",
     "responsibilities",
+    "stacked_coefficients",
+    "tile_frames",
     "tiles",
 ]
 
@@ -53,6 +55,21 @@ class Standardisation:
 
     centre: NDArray[np.float64]
     scale: NDArray[np.float64]
+
+    @property
+    def log_scale(self) -> float:
+        """Σ_d log scale_d: what densities of standardised frames are larger by, nats."""
+        return float(np.log(self.scale).sum())
+
+    def standardised(self, mixture: GaussianMixture) -> GaussianMixture:
+        """Return the mixture of the standardised frames."""
+        means = (mixture.means - self.centre) / self.scale
+        return GaussianMixture.trusted(mixture.weights, means, mixture.variances / self.scale**2)
+
+    def original(self, mixture: GaussianMixture) -> GaussianMixture:
+        """Inverse of :meth:`standardised`."""
+        means = mixture.means * self.scale + self.centre
+        return GaussianMixture.trusted(mixture.weights, means, mixture.variances * self.scale**2)
 
     @staticmethod
     def of_mixtures(*mixtures: GaussianMixture) -> Standardisation:
@@ -80,9 +97,14 @@ class Standardisation:
         return Standardisation(centre, np.where(deviation > 1e-6 * np.abs(centre), deviation, 1.0))
 
 
+def tile_frames(rows: int, *, itemsize: int = 4) -> int:
+    """Frames in a tile of `rows` values a frame."""
+    return max(_TILE_BYTES // (itemsize * max(rows, 1)) // 64 * 64, 64)
+
+
 def tiles(n_frames: int, rows: int, *, itemsize: int = 4) -> Iterator[slice]:
     """Cut frames so that `rows` values a frame fit in about a megabyte; multiples of 64 frames."""
-    step = max(_TILE_BYTES // (itemsize * max(rows, 1)) // 64 * 64, 64)
+    step = tile_frames(rows, itemsize=itemsize)
     for first in range(0, n_frames, step):
         yield slice(first, min(first + step, n_frames))
 
@@ -111,18 +133,25 @@ def design(X: Array, standardisation: Standardisation, dtype: DTypeLike = np.flo
 
 def coefficients(mixture: GaussianMixture, standardisation: Standardisation, dtype: DTypeLike = np.float32) -> Array:
     """Return the matrix that a design is multiplied with: (K, n_rows(d)), in log2 units of the original density."""
-    mu = (mixture.means - standardisation.centre) / standardisation.scale
-    precision = standardisation.scale**2 / mixture.variances
-    constant = np.log(mixture.weights) - 0.5 * (np.log(2.0 * math.pi * mixture.variances) + mu**2 * precision).sum(
-        axis=1
-    )
-    d = mixture.n_features
-    matrix = np.zeros((mixture.n_components, n_rows(d)))
-    np.multiply(mu, precision, out=matrix[:, :d])
-    np.multiply(precision, -0.5, out=matrix[:, d : 2 * d])
-    matrix[:, 2 * d] = constant
-    matrix *= _LOG2E
+    unit = standardisation.standardised(mixture)
+    log_scale = np.array([standardisation.log_scale])
+    matrix: Array = stacked_coefficients(unit.weights[None], unit.means[None], unit.variances[None], log_scale)[0]
     return matrix.astype(dtype)
+
+
+def stacked_coefficients(weights: Array, means: Array, variances: Array, log_scales: Array) -> NDArray[np.float64]:
+    """Coefficients of mixtures in standardised units: (B, K), (B, K, d), (B, K, d), (B,) -> (B, K, n_rows(d))."""
+    n, k, d = means.shape
+    matrix = np.zeros((n, k, n_rows(d)))
+    precision = 1.0 / variances
+    linear = np.multiply(means, precision, out=matrix[:, :, :d])
+    np.multiply(precision, -0.5, out=matrix[:, :, d : 2 * d])
+    quadratic = np.log(variances)
+    quadratic += means * linear
+    normaliser = 0.5 * d * math.log(2.0 * math.pi) + log_scales
+    matrix[:, :, 2 * d] = np.log(weights) - 0.5 * quadratic.sum(axis=2) - normaliser[:, None]
+    matrix *= _LOG2E
+    return matrix
 
 
 def log2_sum(logits: Array) -> tuple[Array, Array, Array]:

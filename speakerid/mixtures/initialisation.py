@@ -9,6 +9,7 @@ means and variances start the mixture.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,10 @@ from numpy.typing import NDArray
 
 from speakerid.mixtures.density import Standardisation, n_rows, tiles
 from speakerid.mixtures.gaussian_mixture import GaussianMixture
-from speakerid.mixtures.maximum_likelihood import maximum_likelihood_update
-from speakerid.mixtures.statistics import Frames, SufficientStatistics, accumulate
+from speakerid.mixtures.maximum_likelihood import maximum_likelihood_update, update_each
+from speakerid.mixtures.statistics import Frames, SufficientStatistics, accumulate_each
 
-__all__ = ["initialise_by_kmeans", "initialise_by_splitting", "single_gaussian"]
+__all__ = ["initialise_by_kmeans", "initialise_by_splitting", "single_gaussian", "split_each"]
 
 _SPLIT_DEVIATIONS = 0.2
 _ITERATIONS_A_LEVEL = 3
@@ -43,21 +44,44 @@ def initialise_by_splitting(frames: Frames, n_components: int, floor: NDArray[An
     n_components : int
     floor : ndarray, shape (d,)
     """
-    mixture = single_gaussian(frames.standardisation, floor)
-    while mixture.n_components < n_components:
-        before = mixture.n_components
-        n_split = min(before, n_components - before)
-        # the most frames times the widest spread; stable order, so that ties do not depend on the sort
-        spread = (mixture.variances / frames.standardisation.scale**2).sum(axis=1)
-        chosen = np.sort(np.argsort(-mixture.weights * spread, kind="stable")[:n_split])
-        mixture = _split(mixture, chosen)
-        if mixture.n_components == n_components:
-            break  # EM goes on from here
+    standardisation = frames.standardisation
+    start = standardisation.standardised(single_gaussian(standardisation, floor))
+    unit_floor = np.broadcast_to(np.asarray(floor) / standardisation.scale**2, standardisation.scale.shape)
+    (mixture,) = split_each([start], [frames], [n_components], [unit_floor])
+    return standardisation.original(mixture)
+
+
+def split_each(
+    mixtures: Sequence[GaussianMixture],
+    frames: Sequence[Frames],
+    n_components: Sequence[int],
+    floors: Sequence[NDArray[Any]],
+) -> list[GaussianMixture]:
+    """Split several mixtures, each on its own frames and in their standardised units, to their own numbers."""
+    result = list(mixtures)
+    growing = [i for i, mixture in enumerate(result) if mixture.n_components < n_components[i]]
+    while growing:
+        before = {i: result[i].n_components for i in growing}
+        for i in growing:
+            result[i] = _split_widest(result[i], n_components[i])
+        # those that have their number are left to EM
+        growing = [i for i in growing if result[i].n_components < n_components[i]]
         for _ in range(_ITERATIONS_A_LEVEL):
-            mixture, _report = maximum_likelihood_update(accumulate(mixture, frames), floor)
-        if mixture.n_components <= before:
-            break  # duplicate frames: there is nothing left to tell apart
-    return mixture
+            statistics = accumulate_each([result[i] for i in growing], [frames[i] for i in growing])
+            updated = update_each(statistics, [floors[i] for i in growing])
+            for i, (mixture, _report) in zip(growing, updated, strict=True):
+                result[i] = mixture
+        # duplicate frames: when the halves are lost again there is nothing left to tell apart
+        growing = [i for i in growing if result[i].n_components > before[i]]
+    return result
+
+
+def _split_widest(mixture: GaussianMixture, n_components: int) -> GaussianMixture:
+    """Split all components, or as many as lead to `n_components`: those of the largest weight times variance."""
+    n_split = min(mixture.n_components, n_components - mixture.n_components)
+    spread = mixture.weights * mixture.variances.sum(axis=1)
+    # stable order, so that ties do not depend on the sort
+    return _split(mixture, np.sort(np.argsort(-spread, kind="stable")[:n_split]))
 
 
 def _split(mixture: GaussianMixture, chosen: NDArray[np.intp]) -> GaussianMixture:
@@ -97,10 +121,9 @@ def initialise_by_kmeans(
         if settled:
             break
     statistics = _assign(frames, centres)
-    c, s = frames.standardisation.centre, frames.standardisation.scale
-    unit_floor = np.broadcast_to(np.asarray(floor) / s**2, (d,))
+    unit_floor = np.broadcast_to(np.asarray(floor) / frames.standardisation.scale**2, (d,))
     mixture, _report = maximum_likelihood_update(statistics, unit_floor)
-    return GaussianMixture(mixture.weights, mixture.means * s + c, mixture.variances * s**2)
+    return frames.standardisation.original(mixture)
 
 
 def _seed(frames: Frames, n_components: int, generator: np.random.Generator) -> NDArray[Any]:

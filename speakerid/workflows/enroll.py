@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from speakerid._version import __version__
 from speakerid.audio import Recording
 from speakerid.config import Config, FrontEndConfig, TrainingConfig
 from speakerid.errors import RecordingError, TrainingError, UsageError
 from speakerid.frontend import StaticFeatures, finish
-from speakerid.mixtures import GaussianMixture, TrainingRecord, train
+from speakerid.mixtures import GaussianMixture, TrainingRecord, train_each
 from speakerid.store import ConflictError, NewRecording, SpeakerUpdate, Store, normal_name
 from speakerid.workflows.analysis import Analysis, Source, analyse, located, require_speech
 from speakerid.workflows.parallel import effective_jobs, map_in_order, one_blas_thread
@@ -34,6 +35,7 @@ __all__ = ["EnrolledSpeaker", "EnrollmentReport", "Problem", "enroll_recordings"
 _BATCH_RECORDINGS = 64
 _BATCH_FRAMES = 6_000_000
 _ATTEMPTS = 20
+_SPEAKERS_SIDE_BY_SIDE = 8
 
 
 @dataclass(frozen=True)
@@ -252,7 +254,9 @@ class _Writer:
 
     def write(self, batch: Sequence[_Speaker]) -> None:
         for _attempt in range(_ATTEMPTS):
-            trained = list(map_in_order(self._train, self._plan(batch), self.jobs))
+            plans = list(self._plan(batch))
+            groups = [plans[i : i + _SPEAKERS_SIDE_BY_SIDE] for i in range(0, len(plans), _SPEAKERS_SIDE_BY_SIDE)]
+            trained = [result for group in map_in_order(self._train, groups, self.jobs) for result in group]
             updates = [t.update for t in trained if t.update is not None]
             if updates:
                 try:
@@ -310,25 +314,35 @@ class _Writer:
                     plan.added.append((source, analysis))
             yield plan
 
-    def _train(self, plan: _Plan) -> _Trained:
+    def _train(self, plans: Sequence[_Plan]) -> list[_Trained]:
+        """Train some speakers side by side."""
+        adding = [plan for plan in plans if plan.added]
+        models = dict(
+            zip((p.name for p in adding), train_each([*map(self._frames, adding)], self.training), strict=True)
+        )
+        return [self._finish(plan, models.get(plan.name)) for plan in plans]
+
+    def _frames(self, plan: _Plan) -> NDArray[np.float32]:
+        """All speech frames of a speaker, in the order of the recordings' content hashes."""
+        statics = [(h, static) for h, static, _seconds in plan.kept]
+        statics += [(a.content_hash or "", a.static) for _source, a in plan.added]
+        statics.sort(key=lambda item: item[0])
+        return np.concatenate([finish(static, self.front_end).speech_values for _hash, static in statics])
+
+    def _finish(self, plan: _Plan, model: tuple[GaussianMixture, TrainingRecord] | TrainingError | None) -> _Trained:
         problems = tuple(plan.problems)
-        if not plan.added:
+        if model is None:
             summary = None
             if plan.already:
                 with Store(self.path) as store:
                     mixture, record = store.model(plan.name)
                 summary = _summary(plan, mixture, record)
             return _Trained(None, summary, problems)
-        statics = [(h, static) for h, static, _seconds in plan.kept]
-        statics += [(a.content_hash or "", a.static) for _source, a in plan.added]
-        statics.sort(key=lambda item: item[0])
-        frames = np.concatenate([finish(static, self.front_end).speech_values for _hash, static in statics])
-        try:
-            mixture, training_record = train(frames, self.training)
-        except TrainingError as error:
-            failed = Problem(plan.name, "untrainable", f"{plan.name}: {error}")
+        if isinstance(model, TrainingError):
+            failed = Problem(plan.name, "untrainable", f"{plan.name}: {model}")
             return _Trained(None, None, (*problems, failed))
-        record = _record(training_record)
+        mixture, training_record = model
+        record = dataclasses.asdict(training_record)
         added = tuple(_new_recording(source, analysis) for source, analysis in plan.added)
         update = SpeakerUpdate(plan.name, plan.expected, added, mixture, record, plan.replace)
         return _Trained(update, _summary(plan, mixture, record), problems)
@@ -369,10 +383,6 @@ def _new_recording(source: Source, analysis: Analysis) -> NewRecording:
         analysis.speech_seconds,
         analysis.static,
     )
-
-
-def _record(record: TrainingRecord) -> dict[str, Any]:
-    return dataclasses.asdict(record)
 
 
 def _summary(plan: _Plan, mixture: GaussianMixture, record: dict[str, Any]) -> EnrolledSpeaker:
