@@ -15,7 +15,7 @@ help: ## explain the targets
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; make PYTHON=python3.12 names one" if sys.version_info < (3, 11) else 0)'
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "no virtual environment: install python3-venv" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "no virtual environment: install python3-venv" >&2; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[media,test]'
 	@touch $@
 
@@ -41,7 +41,7 @@ benchmark: $(READY) ## speed against librosa and scikit-learn; writes benchmarks
 sample: $(READY) ## make the sample recordings again (needs Debian's speech synthesizers, see data/)
 	$(BIN)/python data/make_sample.py
 
-librispeech: $(READY) ## get LibriSpeech dev-clean (337 MB) and lay it out in data/librispeech-dev-clean
+librispeech: $(READY) ## get LibriSpeech dev-clean (338 MB) and lay it out in data/librispeech-dev-clean
 	$(BIN)/python data/fetch_librispeech.py
 
 clean: ## remove the virtual environment and what the tools leave

@@ -25,7 +25,7 @@ PROTOCOLS = (
     "dspspeech-other-words",
     "fsdd-digits",
 )
-_PROGRAM = [sys.executable, "-c", "from speakerid.cli import main; main()"]
+_PROGRAM = [sys.executable, "-m", "speakerid"]
 
 
 def corpora() -> Path | None:

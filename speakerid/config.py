@@ -17,7 +17,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import tomllib
-import types
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +36,9 @@ __all__ = [
     "to_dict",
     "to_toml",
 ]
+
+
+_LONGEST_FILE = 1 << 20
 
 
 def _range(low: float, high: float, *, exclusive_low: bool = False) -> dict[str, tuple[float, float, bool]]:
@@ -124,7 +126,7 @@ class FrontEndConfig:
     mel_scale: Literal["htk", "slaney"] = "htk"
     mel_norm: Literal["none", "slaney"] = "none"
     log: Literal["natural", "decibel"] = "natural"
-    log_floor: float = _number(1e-10, 0.0, 1.0, exclusive_low=True)
+    log_floor: float = _number(1e-10, 1e-37, 1.0)
     dynamic_range_db: float = _number(0.0, 0.0, 400.0)
     cepstra: int = _number(20, 1, 512)
     lifter: int = _number(0, 0, 1000)
@@ -299,33 +301,28 @@ def from_dict(kind: type[ConfigValues], values: object, *, where: str = "") -> C
     ConfigError
         An unknown key, a value of the wrong type or out of its range.
     """
-    prefix = f"{where}: " if where else ""
+    settings: ConfigValues = _build(kind, values, file=f"{where}: " if where else "")
+    return settings
+
+
+def _build(kind: type[Any], values: object, *, file: str, table: str = "") -> Any:
+    """Build settings, or one table of them; `file` and `table` are for messages."""
+    label = f"{file}[{table}]: " if table else file
     if not isinstance(values, dict):
-        raise ConfigError(f"{prefix}expected a table, got {values!r}")
+        raise ConfigError(f"{label}expected a table, got {values!r}")
     known = {item.name: item for item in dataclasses.fields(kind)}
     hints = typing.get_type_hints(kind)
     arguments: dict[str, Any] = {}
     for key, value in values.items():
         if key not in known:
             what = "table" if kind is Config else "setting"
-            raise ConfigError(f"{prefix}unknown {what} {key!r}; known: {', '.join(known)}")
-        nested = hints[key]
-        is_table = not isinstance(nested, types.GenericAlias) and dataclasses.is_dataclass(nested)
-        if is_table:
-            arguments[key] = from_dict(nested, value, where=f"{prefix}[{key}]")
-        else:
-            arguments[key] = value
+            raise ConfigError(f"{label}unknown {what} {key!r}; known: {', '.join(known)}")
+        is_table = dataclasses.is_dataclass(hints[key])
+        arguments[key] = _build(hints[key], value, file=file, table=key) if is_table else value
     try:
         return kind(**arguments)
     except ConfigError as error:
-        if where and not where.endswith("]"):
-            raise ConfigError(f"{prefix}{error}") from None
-        if where:
-            raise ConfigError(f"{where.rsplit('[', 1)[0]}{error}") from None
-        raise
-
-
-_LONGEST_FILE = 1 << 20
+        raise ConfigError(f"{file}{error}") from None
 
 
 def load_config(path: str | Path) -> Config:
@@ -340,7 +337,10 @@ def load_config(path: str | Path) -> Config:
         if Path(path).exists() and not (Path(path).is_file() or Path(path).is_dir()):
             raise ConfigError(f"{path}: cannot read the config file: not a regular file")
         with Path(path).open("rb") as file:
-            text = file.read(_LONGEST_FILE).decode("utf-8")
+            data = file.read(_LONGEST_FILE + 1)
+        if len(data) > _LONGEST_FILE:
+            raise ConfigError(f"{path}: cannot read the config file: it is longer than 1 MiB")
+        text = data.decode("utf-8")
     except (OSError, ValueError) as error:
         what = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigError(f"{path}: cannot read the config file: {what}") from None

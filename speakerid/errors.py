@@ -12,7 +12,8 @@
     │   ├── StoreNotFoundError           there is no file at that path
     │   ├── NotAStoreError               the file is not a speakerid store, or a damaged one
     │   ├── StoreMismatchError           the store was made with other settings
-    │   └── StoreBusyError               another process holds the store
+    │   ├── StoreBusyError               another process holds the store
+    │   └── ConflictError                another process changed the same speakers meanwhile
     ├── RecordingError                   one recording cannot be used (exit status 3); carries a `reason`
     │   ├── DuplicateRecordingError      the same audio is enrolled under another speaker
     │   └── MissingExtraError            reading it needs an optional dependency that is not installed
@@ -25,6 +26,7 @@ from __future__ import annotations
 
 __all__ = [
     "ConfigError",
+    "ConflictError",
     "DuplicateRecordingError",
     "ManifestError",
     "MissingExtraError",
@@ -86,6 +88,10 @@ class StoreBusyError(StoreError):
     """Another process holds the store longer than we wait."""
 
 
+class ConflictError(StoreError):
+    """Another process changed the same speaker or enrolled the same audio meanwhile: read again, train again."""
+
+
 class RecordingError(SpeakerIdError):
     """One recording cannot be used; the others can.
 
@@ -95,7 +101,7 @@ class RecordingError(SpeakerIdError):
         One line: what is wrong, and what to do.
     reason : str
         A word for programs, as in the JSON of ``identify``: ``unreadable``, ``empty``, ``truncated``, ``no_speech``,
-        ``too_short``, ``duplicate``.
+        ``too_short``, ``duplicate``, ``untrainable``.
     """
 
     def __init__(self, message: str, *, reason: str) -> None:

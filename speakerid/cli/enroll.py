@@ -116,8 +116,8 @@ def _tell(report: EnrollmentReport, n_ignored: int, n_left_alone: int, *, quiet:
     if n_left_alone:
         note(f"{n_left_alone} rows with split = test were left alone", quiet=quiet)
     if n_ignored:
-        files = "file is" if n_ignored == 1 else "files are"
-        note(f"{n_ignored} {files} not audio by name and were passed over", quiet=quiet)
+        files = "1 file is" if n_ignored == 1 else f"{n_ignored} files are"
+        note(f"{files} not audio by name and passed over", quiet=quiet)
     for speaker in report.speakers:
         if speaker.components < speaker.components_asked:
             note(

@@ -38,10 +38,10 @@ _CSV_FIELDS = (
 @channel_option
 @click.option("--raw", "raw_rate", type=click.IntRange(4000, 384000), metavar="RATE",
               help="Standard input is headerless PCM at this rate.")  # fmt: skip
-@click.option("--raw-encoding", default="s16le", show_default=True, metavar="NAME",
-              help="Its samples: u8, s8, s16le, s16be, s24le, s32le, f32le, f64le, mulaw, alaw.")  # fmt: skip
-@click.option("--raw-channels", type=click.IntRange(1, 64), default=1, show_default=True, metavar="N",
-              help="Its channels.")  # fmt: skip
+@click.option("--raw-encoding", metavar="NAME",
+              help="Its samples: u8, s8, s16le (the default), s16be, s24le, s32le, f32le, f64le, mulaw, alaw.")  # fmt: skip
+@click.option("--raw-channels", type=click.IntRange(1, 64), metavar="N",
+              help="Its channels; 1 if left out.")  # fmt: skip
 @format_option("table", "json", "csv")
 @common_options
 def identify(
@@ -51,8 +51,8 @@ def identify(
     threshold: float | None,
     channel: int | None,
     raw_rate: int | None,
-    raw_encoding: str,
-    raw_channels: int,
+    raw_encoding: str | None,
+    raw_channels: int | None,
     layout: str,
     db: str,
     config_path: str | None,
@@ -71,6 +71,8 @@ def identify(
         raise click.UsageError("--threshold needs a number of nats a frame, such as 2.5")
     if raw_rate is not None and "-" not in audio:
         raise click.UsageError("--raw describes standard input: name it as -")
+    if raw_rate is None and (raw_encoding is not None or raw_channels is not None):
+        raise click.UsageError("--raw-encoding and --raw-channels describe headerless PCM: give --raw RATE too")
     if audio.count("-") > 1:
         raise click.UsageError("standard input can be read once: name - once")
     from speakerid.workflows.gather import gather_for_identification
@@ -80,7 +82,7 @@ def identify(
     if raw_rate is not None:
         from speakerid.audio import RawFormat
 
-        raw = RawFormat(raw_rate, raw_encoding, raw_channels)
+        raw = RawFormat(raw_rate, raw_encoding or "s16le", raw_channels or 1)
     gathered = gather_for_identification(audio)
     identifier = Identifier.open(db, config=read_config(config_path))
     # a single recording is not worth the workers
@@ -94,7 +96,8 @@ def identify(
     for message in tally.doubtful:
         note(f"warning: {message}", quiet=quiet)
     if gathered.ignored:
-        note(f"{len(gathered.ignored)} files are not audio by name and were passed over", quiet=quiet)
+        files = "1 file is" if len(gathered.ignored) == 1 else f"{len(gathered.ignored)} files are"
+        note(f"{files} not audio by name and passed over", quiet=quiet)
     if gathered.left_alone:
         note(f"{gathered.left_alone} rows with split = enroll were left alone", quiet=quiet)
     if threshold is None and not closed_set and tally.named and layout == "table":

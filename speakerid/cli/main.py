@@ -76,7 +76,8 @@ def _run() -> int:
     except click.exceptions.Exit as end:
         return end.exit_code
     except click.ClickException as error:
-        error.show()
+        with contextlib.suppress(OSError, ValueError):
+            error.show()
         return EXIT_USAGE
     except (click.Abort, KeyboardInterrupt):
         complain("stopped; what was complete is kept")

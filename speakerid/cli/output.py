@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import sys
@@ -19,13 +20,16 @@ __all__ = ["Progress", "complain", "note", "print_csv", "print_json", "print_tab
 
 def complain(message: str) -> None:
     """One line of trouble on standard error."""
-    click.echo(f"speakerid: {_one_line(message)}", err=True)
+    # where trouble cannot be told it must not make more of it
+    with contextlib.suppress(OSError, ValueError):
+        click.echo(f"speakerid: {_one_line(message)}", err=True)
 
 
 def note(message: str, *, quiet: bool) -> None:
     """One line of explanation on standard error."""
     if not quiet:
-        click.echo(_one_line(message), err=True)
+        with contextlib.suppress(OSError, ValueError):
+            click.echo(_one_line(message), err=True)
 
 
 def _one_line(message: str) -> str:
@@ -134,6 +138,8 @@ class Progress:
             TimeRemainingColumn(),
             console=Console(stderr=True),
             transient=True,
+            redirect_stdout=False,  # answers are not the bar's business
+            redirect_stderr=False,
         )
         self._bar.start()
         self._task = self._bar.add_task(self._what, total=self._total)

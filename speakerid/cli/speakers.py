@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
 from speakerid._version import __version__
 from speakerid.cli.options import common_options, format_option, read_config
 from speakerid.cli.output import note, print_csv, print_json, print_table
+
+if TYPE_CHECKING:
+    from speakerid.store import Store
 
 __all__ = ["speakers"]
 
@@ -22,13 +26,17 @@ def speakers() -> None:
     """List, show, rename, remove, export and import enrolled speakers."""
 
 
-def _open(db: str, config_path: str | None):  # type: ignore[no-untyped-def]
+def _open(db: str, config_path: str | None) -> Store:
     from speakerid.store import Store
 
-    store = Store(db)
     config = read_config(config_path)
-    if config is not None:
-        store.require(config.front_end, config.training, whose=str(config_path))
+    store = Store(db)
+    try:
+        if config is not None:
+            store.require(config.front_end, config.training, whose=str(config_path))
+    except BaseException:
+        store.close()
+        raise
     return store
 
 
@@ -88,8 +96,18 @@ def show(name: str, layout: str, db: str, config_path: str | None, jobs: int, qu
         recordings = store.recordings(speaker.name)
         _mixture, record = store.model(speaker.name)
     if layout == "json":
-        totals = {key: round(v, 3) if isinstance(v, float) else v for key, v in asdict(speaker).items()}
-        print_json({**totals, "recordings": [asdict(r) for r in recordings], "training": record})
+        print_json(
+            {
+                "speaker": speaker.name,
+                "created": speaker.created,
+                "changed": speaker.changed,
+                "seconds": round(speaker.seconds, 3),
+                "speech_seconds": round(speaker.speech_seconds, 3),
+                "components": speaker.n_components,
+                "recordings": [asdict(r) for r in recordings],
+                "training": record,
+            }
+        )
         return
     history = record["log_likelihoods"]
     click.echo(

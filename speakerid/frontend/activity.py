@@ -8,12 +8,14 @@ From the power spectrum that the cepstra come from, never going back to the wave
 2. *Voicing.* The autocorrelation of the band up to 1 kHz (Wiener-Khinchin: cosine sums over the low bins of the power
    spectrum), summed over five frames, divided by its value at lag 0 and by the window's own autocorrelation
    (Boersma 1993, eq. 9), at the best lag between 2.5 and 12.5 ms (80-400 Hz). Vowels reach 0.8-1.
-3. *Evidence.* Over the frames within 30 dB of the loud ones: how much the shape of the spectrum varies (mean deviation of
-   the bands' levels about the frame's mean level, dB), how far the level ranges (95th − 10th percentile, dB), and the
-   share of clearly voiced frames. Speech varies by 3-9 dB and ranges over 20-60; white, pink and brown noise vary by
-   less than 1.6, machines and kitchens by 1-4 with a range below 17. The sum variation + range/8 + 2·share must reach
-   ``speech_evidence`` (2.5 less for the shortest clips, rising until a second is there to judge by), or no frame is
-   speech.
+3. *Evidence*, over the frames within 30 dB of the loud ones: how much the shape of the spectrum varies (standard deviation
+   of the bands' levels about the frame's mean level, mean over the bands, dB), how far the level ranges (95th − 10th
+   percentile over all audible frames, dB, 40 at most), and the share of clearly voiced frames. Speech varies by 3-9 dB
+   and ranges over 20 and more; white, pink and brown noise vary by less than 1.6, machines and kitchens by 1-4 with a
+   range below 17. The sum variation + range/8 + 2·share must reach ``speech_evidence`` (2.5 less for the shortest
+   clips, rising until a second is there to judge by). Before that, some frame must be voiced, the level must range over
+   3 dB, the variation must reach 1.7 dB (2.4 from half a second on), and the median movement 0.5 dB, which a tone that
+   begins and ends does not. Otherwise no frame is speech.
 4. *Speech* is an active frame within ``voicing_reach_ms`` of a voiced one: consonants and short pauses around vowels stay.
 """
 
@@ -36,6 +38,9 @@ _VOICING_PRE_EMPHASIS = 0.97
 _LAGS_MS = np.arange(2.5, 12.51, 0.25)
 _SMOOTHING = 2  # frames on each side that the autocorrelation is summed over
 _LEAST_MOVEMENT_DB = 0.5
+_LEAST_RANGE_DB = 3.0
+_LEAST_VARIATION_DB = (1.7, 2.4)  # of the shortest clips, and from half a second on
+_SHORT_CLIP_RELIEF = 2.5
 _ROWS_A_PASS = 1024
 _LOUD_PERCENTILE, _QUIET_PERCENTILE = 95.0, 10.0
 _LOUD_RANGE_DB = 30.0
@@ -74,10 +79,18 @@ def lag_matrix(config: FrontEndConfig) -> NDArray[np.float64]:
     cosines = np.cos(2.0 * np.pi * np.outer(low, np.concatenate([[0.0], _LAGS_MS / 1000.0])))
     window = taper(config)
     offsets = np.arange(len(window))
-    own = np.array([np.interp(offsets + lag * config.sample_rate / 1000, offsets, window, right=0.0) @ window
-                    for lag in _LAGS_MS]) / (window @ window)  # fmt: skip
-    # Beyond half of the frame the window overlaps itself too little to divide by.
+
+    def overlap(lag: float) -> float:
+        """Autocorrelation of the window at a lag in samples, 1 at lag 0."""
+        return float(np.interp(offsets + lag, offsets, window, right=0.0) @ window / (window @ window))
+
+    lags = _LAGS_MS * config.sample_rate / 1000
+    own = np.array([overlap(lag) for lag in lags])
+    wrapped = np.array([overlap(max(config.transform_size - lag, 0.0)) for lag in lags])
+    # beyond half of the frame the window overlaps itself too little to divide by
     cosines[:, 1:] /= np.maximum(own, 0.25)
+    # the transform's autocorrelation is circular: a lag that mostly sees the frame's other end says nothing
+    cosines[:, 1:][:, wrapped > 0.25 * own] = 0.0
     return np.asarray(weights[:, None] * cosines)
 
 
@@ -122,7 +135,7 @@ class Periodicity:
         return np.concatenate(self._done)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ActivityMeasures:
     """What speech activity knows of each frame.
 
@@ -182,14 +195,15 @@ def _is_speech(measures: ActivityMeasures, loud: NDArray[np.bool_], level_range:
     shape -= shape.mean(axis=1, keepdims=True)
     variation = float(shape.std(axis=0).mean())
     loud_seconds = len(voicing) * config.frame_shift_ms / 1000
-    if variation < 1.7 + 0.7 * min(loud_seconds / 0.5, 1.0) or level_range < 3.0:
+    least = _LEAST_VARIATION_DB[0] + np.ptp(_LEAST_VARIATION_DB) * min(loud_seconds / 0.5, 1.0)
+    if variation < least or level_range < _LEAST_RANGE_DB:
         return False
     # A tone or a hum is periodic and can begin and end, but in between its spectrum stands still, as no voice does: the
     # median does not see the ends.
     if float(np.median(np.abs(shape - np.median(shape, axis=0)), axis=0).mean()) < _LEAST_MOVEMENT_DB:
         return False
     evidence = variation + level_range / 8.0 + 2.0 * float(np.mean(voicing >= _CLEARLY_VOICED))
-    return evidence >= config.speech_evidence - 2.5 * (1.0 - min(loud_seconds, 1.0))
+    return evidence >= config.speech_evidence - _SHORT_CLIP_RELIEF * (1.0 - min(loud_seconds, 1.0))
 
 
 def _decibels(energy: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -30,7 +30,8 @@ def extract_static(blocks: Iterable[NDArray[np.float32]], config: FrontEndConfig
     Returns
     -------
     static : StaticFeatures
-        Memory grows by 4·n_static + 9 bytes a frame, not with the samples.
+        Memory grows by 4·cepstra + 21 bytes a frame (with a dynamic range by 4·mel_bands more), not with the samples;
+        with ``engine = "librosa"`` the samples are kept as well.
     """
     if config.engine == "librosa":
         from speakerid.frontend.librosa_engine import analyse_with_librosa

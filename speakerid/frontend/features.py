@@ -2,7 +2,8 @@
 
 :class:`StaticFeatures` is the compact form that a store keeps: the static cepstra in float16 and one bit of speech a
 frame, 2·n_static + ⅛ bytes a frame. :func:`finish` turns static features into :class:`Features`; it is the only way to
-them, so enrolment, identification and a store that is read back agree.
+them. Models are trained on features as a store gives them back (:meth:`StaticFeatures.rounded`), whether they have been
+in one or not; recordings that are asked about are not rounded.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from speakerid.frontend.framing import frame_times
 __all__ = ["Features", "StaticFeatures", "finish"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class StaticFeatures:
     """Static cepstra and speech mask of a recording.
 
@@ -75,7 +76,7 @@ def _half(cepstra: NDArray[np.float32]) -> NDArray[np.float16]:
     return np.clip(cepstra, -limit, limit).astype("<f2")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Features:
     """Features of a recording, every frame on the recording's own clock.
 

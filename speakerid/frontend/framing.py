@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from speakerid.config import FrontEndConfig
 
-__all__ = ["count_frames", "frame_times", "padding"]
+__all__ = ["count_frames", "frame_times", "padding", "span"]
 
 
 def padding(config: FrontEndConfig) -> int:

@@ -23,13 +23,13 @@ from speakerid.frontend.activity import ActivityMeasures, Periodicity, band_matr
 from speakerid.frontend.framing import padding, span
 from speakerid.frontend.mel import cosine_transform, mel_filter_bank, taper
 
-__all__ = ["CHUNK_FRAMES", "SpectralAnalysis", "SpectralFrames"]
+__all__ = ["CHUNK_FRAMES", "SpectralAnalysis", "SpectralFrames", "chunks"]
 
 CHUNK_FRAMES = 128
 _DECIBEL = 10.0 / math.log(10.0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SpectralFrames:
     """What one pass over the samples leaves of each frame.
 
@@ -43,7 +43,7 @@ class SpectralFrames:
     activity: ActivityMeasures
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Plan:
     precision: type[np.float32 | np.float64]  # of the window and the transform
     window: NDArray[np.floating]  # (frame_length,)

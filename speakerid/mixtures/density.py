@@ -4,11 +4,10 @@ For a diagonal Gaussian, log2 π_k N(x; μ_k, σ²_k) is linear in [x, x², 1] (
 
     log2 e · ( log π_k − ½ Σ_d (log 2πσ²_kd + μ²_kd/σ²_kd) + Σ_d x_d μ_kd/σ²_kd − ½ Σ_d x²_d/σ²_kd )
 
-so a tile of frames costs one product (K, 2d + 1) @ (2d + 1, n), padded with zeros to a multiple of 8.
-Everything is component-major, (K, n): a maximum along
-the first axis runs at memory speed, along a short last axis it does not. Two things keep float32 exact enough: frames
-are centred and scaled first (multiplying out x² − 2xμ + μ² loses digits far from the origin), and sums over frames are
-float64. Base 2, because exp2 is the cheaper exponential.
+so a tile of frames costs one product (K, 2d + 1) @ (2d + 1, n), padded with zeros to a multiple of 8. Everything is
+component-major, (K, n): a maximum along the first axis runs at memory speed, along a short last axis it does not. Two
+things keep float32 exact enough: frames are centred and scaled first (multiplying out x² − 2xμ + μ² loses digits far
+from the origin), and sums over frames are float64. Base 2, because exp2 is the cheaper exponential.
 """
 
 from __future__ import annotations
@@ -26,6 +25,7 @@ from speakerid.mixtures.gaussian_mixture import GaussianMixture
 __all__ = [
     "LN2",
     "Standardisation",
+    "checked_frames",
     "coefficients",
     "component_log_densities",
     "design",
@@ -44,7 +44,7 @@ _TILE_BYTES = 1 << 20
 Array = NDArray[Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Standardisation:
     """x' = (x − centre) / scale, a feature.
 
@@ -160,7 +160,7 @@ def log2_sum(logits: Array) -> tuple[Array, Array, Array]:
     Returns
     -------
     posterior : ndarray, shape (K, n)
-        2^(logit − maximum), the overwritten `logits`, not yet divided by its sum.
+        2^(logit − maximum), at least 2^-100: the overwritten `logits`, not yet divided by their sum.
     total : ndarray, shape (n,)
         That sum.
     log2_likelihood : ndarray, shape (n,)
@@ -174,7 +174,8 @@ def log2_sum(logits: Array) -> tuple[Array, Array, Array]:
     return logits, total, peak + np.log2(total)
 
 
-def _check(mixture: GaussianMixture, X: Array) -> Array:
+def checked_frames(mixture: GaussianMixture, X: Array) -> Array:
+    """Return frames as (n, d) floats, or raise ValueError."""
     X = np.asarray(X)
     if X.ndim != 2 or X.shape[1] != mixture.n_features:
         raise ValueError(f"expected frames of shape (n, {mixture.n_features}), got {X.shape}")
@@ -183,11 +184,11 @@ def _check(mixture: GaussianMixture, X: Array) -> Array:
 
 def component_log_densities(mixture: GaussianMixture, X: Array, *, dtype: DTypeLike = np.float64) -> Array:
     """Return log π_k N(x_n; μ_k, σ²_k), nats: (n, d) -> (n, K)."""
-    X = _check(mixture, X)
+    X = checked_frames(mixture, X)
     standardisation = Standardisation.of_mixtures(mixture)
     matrix = coefficients(mixture, standardisation, dtype)
     result = np.empty((len(X), mixture.n_components), dtype=dtype)
-    for part in tiles(len(X), max(matrix.shape)):
+    for part in tiles(len(X), max(matrix.shape), itemsize=matrix.itemsize):
         result[part] = (matrix @ design(X[part], standardisation, dtype)).T
     result *= LN2
     return result
@@ -195,11 +196,11 @@ def component_log_densities(mixture: GaussianMixture, X: Array, *, dtype: DTypeL
 
 def frame_log_likelihoods(mixture: GaussianMixture, X: Array, *, dtype: DTypeLike = np.float64) -> Array:
     """Return log p(x_n) (Bishop 2006, eq. 9.7), nats: (n, d) -> (n,)."""
-    X = _check(mixture, X)
+    X = checked_frames(mixture, X)
     standardisation = Standardisation.of_mixtures(mixture)
     matrix = coefficients(mixture, standardisation, dtype)
     result = np.empty(len(X), dtype=dtype)
-    for part in tiles(len(X), max(matrix.shape)):
+    for part in tiles(len(X), max(matrix.shape), itemsize=matrix.itemsize):
         result[part] = log2_sum(matrix @ design(X[part], standardisation, dtype))[2]
     result *= LN2
     return result
@@ -207,11 +208,11 @@ def frame_log_likelihoods(mixture: GaussianMixture, X: Array, *, dtype: DTypeLik
 
 def responsibilities(mixture: GaussianMixture, X: Array, *, dtype: DTypeLike = np.float64) -> Array:
     """r_nk = π_k N(x_n; k) / Σ_j π_j N(x_n; j) (Bishop 2006, eq. 9.23): (n, d) -> (n, K), rows sum to 1."""
-    X = _check(mixture, X)
+    X = checked_frames(mixture, X)
     standardisation = Standardisation.of_mixtures(mixture)
     matrix = coefficients(mixture, standardisation, dtype)
     result = np.empty((len(X), mixture.n_components), dtype=dtype)
-    for part in tiles(len(X), max(matrix.shape)):
+    for part in tiles(len(X), max(matrix.shape), itemsize=matrix.itemsize):
         posterior, total, _ = log2_sum(matrix @ design(X[part], standardisation, dtype))
         result[part] = (posterior / total).T
     return result

@@ -1,8 +1,8 @@
 """Expectation-maximisation (Dempster, Laird and Rubin 1977; Bishop 2006, section 9.2.2).
 
-Each iteration reads the frames with the model (E-step, :func:`~speakerid.mixtures.accumulate`) and updates it from the
-statistics (M-step, :func:`~speakerid.mixtures.maximum_likelihood_update`). The log-likelihood never falls; a fall beyond
-rounding is an error, not convergence.
+Each iteration reads the frames with the model (E-step, :func:`~speakerid.mixtures.accumulate`) and updates it from
+the statistics (M-step, :func:`~speakerid.mixtures.maximum_likelihood_update`), here for several mixtures side by
+side. The log-likelihood never falls; a fall beyond rounding is an error, not convergence.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class TrainingRecord:
     log_likelihoods : tuple of float
         Mean log-likelihood in nats a frame: of the start, then after each iteration.
     converged : bool
-        The last iteration rose by less than the tolerance.
+        The last iteration rose by less than the tolerance, or fell within rounding and was not taken.
     floored : int
         Variances at their floor in the final model.
     removed : int
@@ -127,8 +127,16 @@ def train_each(
     -------
     results : list
         For each matrix what :func:`train` returns, or the error that it raises.
+
+    Raises
+    ------
+    ValueError
+        The numbers of features differ.
     """
     config = config or TrainingConfig()
+    widths = {np.shape(X)[1] for X in matrices if np.ndim(X) == 2}
+    if len(widths) > 1:
+        raise ValueError(f"frames with different numbers of features cannot be trained together: {sorted(widths)}")
     starts = starts or [None] * len(matrices)
     results: dict[int, tuple[GaussianMixture, TrainingRecord] | TrainingError] = {}
     trainings: dict[int, _Training] = {}
@@ -189,7 +197,7 @@ class _Training:
         self.frames, self.config = frames, config
         self.floor = np.full(d, config.variance_floor)
         self.started = start is not None
-        self.asked = start.n_components if start else config.components
+        self.asked = config.components if start is None else start.n_components
         self.possible = min(self.asked, max(len(frames) // config.minimum_frames_per_component, 1))
         self.mixture = GaussianMixture.trusted(np.ones(1), np.zeros((1, d)), np.ones((1, d)))
         if start is not None:
@@ -218,10 +226,9 @@ class _Training:
                 "defect of speakerid or of the processor's arithmetic: please report it with the recording"
             )
             return
-        self.converged = rise < self.config.tolerance
+        self.converged = rise < max(self.config.tolerance, 0.0)
         if rise < 0:
             # within rounding: the mixture before is as good, and the history stays monotone
-            self.converged = True
             return
         self.mixture, self.statistics = mixture, statistics
         self.removed += n_removed

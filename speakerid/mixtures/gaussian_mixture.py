@@ -62,7 +62,7 @@ class GaussianMixture:
     def trusted(
         cls, weights: NDArray[np.float64], means: NDArray[np.float64], variances: NDArray[np.float64]
     ) -> GaussianMixture:
-        """Take arrays as they are, without copies and checks: for updates, which make a mixture in every iteration."""
+        """Take arrays over, without copies and checks, and make them read-only: for updates, which make many mixtures."""
         mixture = object.__new__(cls)
         mixture._freeze(weights, means, variances)
         return mixture

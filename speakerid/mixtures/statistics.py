@@ -17,6 +17,7 @@ from numpy.typing import DTypeLike, NDArray
 from speakerid.mixtures.density import (
     LN2,
     Standardisation,
+    checked_frames,
     design,
     log2_sum,
     n_rows,
@@ -115,9 +116,14 @@ def accumulate(
     frames : ndarray, shape (n, d), or Frames
     dtype : numpy dtype
         Of the products when `frames` is an array.
+
+    Raises
+    ------
+    ValueError
+        The frames do not have the mixture's number of features.
     """
     if not isinstance(frames, Frames):
-        frames = Frames(np.asarray(frames), Standardisation.of_mixtures(mixture), dtype=dtype)
+        frames = Frames(checked_frames(mixture, frames), Standardisation.of_mixtures(mixture), dtype=dtype)
     (unit,) = accumulate_each([frames.standardisation.standardised(mixture)], [frames])
     c, s = frames.standardisation.centre, frames.standardisation.scale
     zeroth = unit.zeroth[:, None]

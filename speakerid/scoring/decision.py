@@ -1,9 +1,9 @@
 """From scores to a decision that can be defended.
 
-The speaker with the largest mean log-likelihood wins (Reynolds and Rose 1995, eq. 5: the cumulative log-likelihood over the
-speech frames; the mean ranks the same). How far the winner is ahead of the next speaker, in nats a frame, is the
-*margin*: strangers are close to two speakers at once, an enrolled speaker is close to one. A name may be refused by a
-threshold on it.
+The speaker with the largest mean log-likelihood wins (Reynolds and Rose 1995, maximum-likelihood classification: the
+cumulative log-likelihood over the speech frames; the mean ranks the same). How far the winner is ahead of the next
+speaker, in nats a frame, is the *margin*: strangers are close to two speakers at once, an enrolled speaker is close
+to one. A name may be refused by a threshold on it.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ def decide(log_likelihoods: NDArray[np.float64], *, threshold: float | None = No
     log_likelihoods : ndarray, shape (n_speakers,)
         Mean over the speech frames, nats a frame.
     threshold : float, optional
-        The least margin that gets a name; None names the best speaker always.
+        The least margin that gets a name; None names the best speaker always. A single speaker has no margin and is
+        always named.
     """
     ranking = np.argsort(-log_likelihoods, kind="stable")
     margin = float(log_likelihoods[ranking[0]] - log_likelihoods[ranking[1]]) if len(ranking) > 1 else None

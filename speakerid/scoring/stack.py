@@ -1,9 +1,9 @@
 """Frames against many mixtures at once, exactly.
 
-Recognition picks the speaker that maximises the cumulative log-likelihood over a window of frames (Reynolds and Rose
-1995, eq. 5). All components of all speakers are rows of one matrix, so a tile of frames costs one product; mixtures with
-the same number of components share a stack. Sums over windows are taken as the tiles go by, so no
-(n_frames, n_speakers) array is kept unless it is asked for.
+Recognition picks the speaker that maximises the cumulative log-likelihood over the frames (Reynolds and Rose 1995,
+maximum-likelihood classification). All components of all speakers are rows of one matrix, so a tile of frames costs
+one product; mixtures with the same number of components share a stack. Sums over the frames are taken as the tiles go
+by, so no (n_frames, n_speakers) array is kept unless it is asked for.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from speakerid.mixtures.gaussian_mixture import GaussianMixture
 __all__ = ["MixtureStack"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Bucket:
     """Mixtures with the same number of components."""
 

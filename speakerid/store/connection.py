@@ -12,6 +12,7 @@ import os
 import secrets
 import sqlite3
 import stat
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from speakerid.store.schema import APPLICATION_ID, SCHEMA_VERSION, TABLES
 __all__ = ["connect", "make_file", "publish", "transaction", "translated"]
 
 _WAIT_SECONDS = 60.0
+_DAY_SECONDS = 86400.0
 _MAGIC = b"SQLite format 3\x00"
 
 
@@ -154,6 +156,7 @@ def make_file(path: Path, settings: Mapping[str, str], fill: Callable[[Path], No
     place = Path(os.path.realpath(path))
     if not place.parent.is_dir():
         raise StoreError(f"{path}: the folder {place.parent} does not exist; make it first")
+    _sweep(place.parent)
     temporary = place.with_name(f".speakerid-{secrets.token_hex(6)}.new")
     try:
         with translated(path):
@@ -174,8 +177,20 @@ def make_file(path: Path, settings: Mapping[str, str], fill: Callable[[Path], No
         temporary.with_name(f"{temporary.name}-journal").unlink(missing_ok=True)
 
 
+def _sweep(folder: Path) -> None:
+    """Remove what killed processes left: unfinished files that nobody has touched for a day."""
+    with contextlib.suppress(OSError):
+        for leftover in folder.glob(".speakerid-*.new*"):
+            if time.time() - leftover.stat().st_mtime > _DAY_SECONDS:
+                leftover.unlink(missing_ok=True)
+
+
 def publish(temporary: Path, path: Path) -> bool:
-    """Give a complete file its name, without ever replacing one; return whether the name was free."""
+    """Give a complete file its name, if it is free; return whether it was.
+
+    Where the file system has hard links the test and the naming are one step. Elsewhere (FAT) two processes that make the
+    same new store at the same moment could replace each other's.
+    """
     try:
         os.link(temporary, path)
     except FileExistsError:

@@ -37,7 +37,7 @@ class RecordingRow:
     n_frames: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class NewRecording:
     """A recording to be written, with its static features; `source_rate` in Hz."""
 
@@ -63,7 +63,7 @@ class SpeakerRow:
     n_components: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SpeakerUpdate:
     """A change of one speaker, to be written whole or not at all.
 

@@ -1,4 +1,4 @@
-"""The speaker database: speakers, their recordings' features and their models in one SQLite file.
+"""The store: speakers, their recordings' features and their models in one SQLite file.
 
 What is kept of a recording is its static features (see :mod:`speakerid.frontend.features`), about 4 kB a second at the
 default settings, so that a speaker can be trained again when recordings are added and the result is the same, bit for
@@ -20,9 +20,9 @@ from typing import Any
 from speakerid.config import ConfigValues, FrontEndConfig, TrainingConfig, differences, from_dict, to_dict
 from speakerid.errors import (
     ConfigError,
+    ConflictError,
     DuplicateRecordingError,
     NotAStoreError,
-    SpeakerIdError,
     SpeakerNameError,
     StoreMismatchError,
     UnknownSpeakerError,
@@ -40,7 +40,7 @@ from speakerid.store.rows import (
     mixture_to_blobs,
 )
 
-__all__ = ["ConflictError", "Store"]
+__all__ = ["Store"]
 
 
 _COPIED = {
@@ -48,10 +48,6 @@ _COPIED = {
     " cepstra, speech",
     "models": "n_components, n_features, weights, means, variances, record",
 }
-
-
-class ConflictError(SpeakerIdError):
-    """Another process changed the same speaker or enrolled the same audio meanwhile: read again, train again."""
 
 
 class Store:
@@ -303,8 +299,8 @@ class Store:
         if problems:
             first = " ".join(problems[0].split())
             raise NotAStoreError(f"{self.path}: damaged: {first}; restore it from a copy, or enrol again")
-        self.mixtures()
         for name in self.names():
+            self.model(name)
             for _hash, _static in self.static_features(name):
                 pass
 
@@ -377,6 +373,10 @@ class Store:
             raise UsageError(f"{self.path}: a store cannot be imported into itself")
         self.require(source.front_end, source.training, whose=str(source.path))
         names = [normal_name(name) for name in names]
+        with source.reading():
+            self._copy(source, names, replace=replace)
+
+    def _copy(self, source: Store, names: Sequence[str], *, replace: bool) -> None:
         known = set(source.names())
         for name in names:
             if name not in known:
@@ -393,7 +393,9 @@ class Store:
             for name in names:
                 if name in present and not replace:
                     raise UsageError(f"{name!r} is enrolled in {self.path} already; give --replace, or rename it first")
+                # all of them first: two speakers may have been enrolled under each other's names
                 self._connection.execute("DELETE FROM speakers WHERE name = ?", (name,))
+            for name in names:
                 self._copy_speaker(source, name)
 
     def _copy_speaker(self, source: Store, name: str) -> None:

@@ -39,7 +39,7 @@ class Waveform:
 Source = Recording | Waveform
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Analysis:
     """What was found in a recording.
 
@@ -53,6 +53,8 @@ class Analysis:
         Of the samples; None when it was not asked for.
     source_rate : int
         Of the recording itself, in Hz.
+    clipped_fraction : float
+        Share of the samples that stand at full scale, 0..1.
     """
 
     static: StaticFeatures
@@ -60,6 +62,7 @@ class Analysis:
     speech_seconds: float
     content_hash: str | None
     source_rate: int
+    clipped_fraction: float
 
 
 def as_source(item: Source | str | os.PathLike[str] | np.ndarray, *, sample_rate: int | None = None) -> Source:
@@ -117,7 +120,14 @@ def analyse(
     with _open(source, config.sample_rate, channel=channel, raw=raw, stdin=stdin, hashed=hash_content) as stream:
         static = extract_static(stream, config)
         speech_seconds = static.n_speech * config.frame_shift / config.sample_rate
-        return Analysis(static, stream.seconds, speech_seconds, stream.content_hash, stream.source_rate)
+        return Analysis(
+            static=static,
+            seconds=stream.seconds,
+            speech_seconds=speech_seconds,
+            content_hash=stream.content_hash,
+            source_rate=stream.source_rate,
+            clipped_fraction=stream.clipped_fraction,
+        )
 
 
 def located(source: Source, message: str) -> str:

@@ -95,10 +95,15 @@ def _codecs() -> str:
 
 
 def _media() -> Finding:
+    # not only its metadata: a half-removed PyAV has them too
     try:
         version = importlib.metadata.version("av")
     except importlib.metadata.PackageNotFoundError:
         return Finding("m4a, aac, webm, ...", None, 'not installed: pip install av (the extra "media")')
+    try:
+        import av  # noqa: F401
+    except ImportError as error:
+        return Finding("m4a, aac, webm, ...", False, f"PyAV {version} cannot be imported ({error}): install it again")
     return Finding("m4a, aac, webm, ...", True, f"PyAV {version}")
 
 
@@ -134,13 +139,13 @@ def _speed() -> str:
 def _store(path: Path) -> Finding:
     from speakerid.store import Store
 
-    if not path.exists():
-        return Finding("store", None, f"{path}: none yet")
     try:
+        if not path.exists():
+            return Finding("store", None, f"{path}: none yet")
         with Store(path) as store:
             store.check()
             n_speakers = len(store.mixtures())
         size = path.stat().st_size / 1e6
         return Finding("store", True, f"{path}: {n_speakers} speakers, {size:.1f} MB, intact")
-    except SpeakerIdError as error:
+    except (SpeakerIdError, OSError) as error:
         return Finding("store", False, str(error))

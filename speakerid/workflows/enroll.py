@@ -8,6 +8,7 @@ recordings later gives the same model, bit for bit, as enrolling all at once.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,22 +20,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speakerid._version import __version__
-from speakerid.audio import Recording
+from speakerid.audio import Recording, array_stream
 from speakerid.config import Config, FrontEndConfig, TrainingConfig
-from speakerid.errors import RecordingError, TrainingError, UsageError
+from speakerid.errors import (
+    ConflictError,
+    DuplicateRecordingError,
+    RecordingError,
+    TrainingError,
+    UnknownSpeakerError,
+    UsageError,
+)
 from speakerid.frontend import StaticFeatures, finish
 from speakerid.mixtures import GaussianMixture, TrainingRecord, train_each
-from speakerid.store import ConflictError, NewRecording, SpeakerUpdate, Store, normal_name
-from speakerid.workflows.analysis import Analysis, Source, analyse, located, require_speech
+from speakerid.store import NewRecording, SpeakerUpdate, Store, normal_name
+from speakerid.workflows.analysis import Analysis, Source, Waveform, analyse, located, require_speech
 from speakerid.workflows.parallel import effective_jobs, map_in_order, one_blas_thread
 
 __all__ = ["EnrolledSpeaker", "EnrollmentReport", "Problem", "enroll_recordings"]
 
-# a batch is written when it has so many recordings or frames (about 16 hours): this is what a kill can cost, and what is
-# in memory
+# a batch is written when it has so many recordings or frames (about 16 hours): this is what a kill can cost, and
+# most of what is in memory
 _BATCH_RECORDINGS = 64
 _BATCH_FRAMES = 6_000_000
 _ATTEMPTS = 20
+# so many speakers' frames share the calls between the matrix products; more gain nothing and wait for each other
 _SPEAKERS_SIDE_BY_SIDE = 8
 
 
@@ -155,6 +164,10 @@ def enroll_recordings(
     for name, source in recordings:
         if isinstance(source, Recording) and source.path == "-":
             raise UsageError("enroll cannot read standard input: give a file")
+        if isinstance(source, Waveform):
+            # an array that cannot be samples is a wrong request: refuse it before anything is written
+            with contextlib.suppress(RecordingError):
+                array_stream(source.samples, source.sample_rate, sample_rate=source.sample_rate).close()
         grouped.setdefault(normal_name(name), []).append(source)
     front_end, training = _settings(store_path, config)
     minimum = (config or Config()).decision.minimum_speech_seconds
@@ -275,8 +288,7 @@ class _Writer:
             Store.create(self.path, self.front_end, self.training, version=__version__, updates=updates).close()
             return
         with Store(self.path) as store:
-            # another process may have made the store in the meantime, with other settings
-            store.require(self.front_end, self.training, whose="the ones asked for")
+            store.require(self.front_end, self.training, whose="this enrolment")
             store.write(updates)
 
     def _plan(self, batch: Sequence[_Speaker]) -> Iterator[_Plan]:
@@ -285,6 +297,8 @@ class _Writer:
         stored: dict[str, list[tuple[str, StaticFeatures, float]]] = {}
         if self.path.exists():
             with Store(self.path) as store, store.reading():
+                # another process may have made the store in the meantime, with other settings
+                store.require(self.front_end, self.training, whose="this enrolment")
                 owners = store.owners()
                 for speaker in batch:
                     seconds = {r.content_hash: r.speech_seconds for r in store.recordings(speaker.name)}
@@ -305,7 +319,7 @@ class _Writer:
                 assert content_hash is not None
                 owner = owners.get(content_hash)
                 if owner is not None and owner != speaker.name:
-                    plan.problems.append(_duplicate(source, speaker.name, owner))
+                    plan.problems.append(_problem(source, _duplicate(source, speaker.name, owner)))
                 elif content_hash in present:
                     plan.already += 1
                 else:
@@ -334,9 +348,9 @@ class _Writer:
         if model is None:
             summary = None
             if plan.already:
-                with Store(self.path) as store:
-                    mixture, record = store.model(plan.name)
-                summary = _summary(plan, mixture, record)
+                # removed by another process since the plan was made: then there is nothing to sum up
+                with Store(self.path) as store, contextlib.suppress(UnknownSpeakerError):
+                    summary = _summary(plan, *store.model(plan.name))
             return _Trained(None, summary, problems)
         if isinstance(model, TrainingError):
             failed = Problem(plan.name, "untrainable", f"{plan.name}: {model}")
@@ -361,13 +375,11 @@ class _Plan:
     problems: list[Problem] = field(default_factory=list)
 
 
-def _duplicate(source: Source, name: str, owner: str) -> Problem:
-    path = source.path if isinstance(source, Recording) else source.label
-    message = (
+def _duplicate(source: Source, name: str, owner: str) -> DuplicateRecordingError:
+    return DuplicateRecordingError(
         f"{source.label}: the same audio is enrolled as {owner}; it was not enrolled as {name}: "
         "find out whose voice it is, and remove the wrong copy"
     )
-    return Problem(path, "duplicate", message)
 
 
 def _new_recording(source: Source, analysis: Analysis) -> NewRecording:

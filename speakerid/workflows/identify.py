@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 
@@ -23,6 +23,8 @@ from speakerid.workflows.analysis import Analysis, Source, analyse, as_source, l
 from speakerid.workflows.parallel import effective_jobs, map_in_order, one_blas_thread
 
 __all__ = ["Identification", "Identifier", "Score"]
+
+_CLIPPED = 0.02
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Identification:
 
     path: str
     decision: str | None
-    status: str
+    status: Literal["identified", "unknown", "undecided"]
     reason: str | None = None
     message: str | None = None
     speech_seconds: float | None = None
@@ -173,7 +175,7 @@ class Identifier:
         raw: RawFormat | None = None,
         stdin: BinaryIO | None = None,
     ) -> Identification:
-        """Say who is speaking in one recording. What cannot be judged is "undecided", never an exception.
+        """Say who is speaking in one recording. A recording that cannot be judged is "undecided", not an exception.
 
         Parameters
         ----------
@@ -184,9 +186,15 @@ class Identifier:
             The least margin, in nats a frame, that gets a name; below it the answer is "unknown".
         channel, raw, stdin
             As in :func:`speakerid.audio.open_samples`.
+
+        Raises
+        ------
+        UsageError
+            A threshold with a single enrolled speaker, or an array that cannot be samples.
+        TypeError
+            An array without `sample_rate`.
         """
-        if threshold is not None and len(self._names) < 2:
-            raise UsageError("a threshold needs two enrolled speakers: it compares the best with the next")
+        self._check_threshold(threshold)
         source = as_source(recording, sample_rate=sample_rate)
         with one_blas_thread():
             return self._identify(source, threshold=threshold, channel=channel, raw=raw, stdin=stdin)
@@ -201,12 +209,25 @@ class Identifier:
         stdin: BinaryIO | None = None,
         jobs: int | None = None,
     ) -> Iterator[Identification]:
-        """Yield the answers for many recordings, in order."""
+        """Return an iterator over the answers for many recordings, in order; BLAS has one thread until it ends.
+
+        Raises
+        ------
+        UsageError
+            A threshold with a single enrolled speaker.
+        """
+        self._check_threshold(threshold)
+        function = partial(self._identify, threshold=threshold, channel=channel, raw=raw, stdin=stdin)
+
+        def answers() -> Iterator[Identification]:
+            with one_blas_thread():
+                yield from map_in_order(function, recordings, effective_jobs(jobs))
+
+        return answers()
+
+    def _check_threshold(self, threshold: float | None) -> None:
         if threshold is not None and len(self._names) < 2:
             raise UsageError("a threshold needs two enrolled speakers: it compares the best with the next")
-        function = partial(self._identify, threshold=threshold, channel=channel, raw=raw, stdin=stdin)
-        with one_blas_thread():
-            yield from map_in_order(function, recordings, effective_jobs(jobs))
 
     def _identify(
         self,
@@ -249,10 +270,14 @@ class Identifier:
         )
 
     def _warning(self, source: Source, analysis: Analysis) -> str | None:
-        """Say when a recording lacks the upper part of the band that the speakers were enrolled with."""
-        if analysis.source_rate >= 0.75 * self._band_rate:
-            return None
-        return (
-            f"{source.label}: sampled at {analysis.source_rate / 1000:g} kHz, the speakers at "
-            f"{self._band_rate / 1000:g} kHz: it lacks the upper band, and the name is doubtful"
-        )
+        """Say what makes a name doubtful: a band narrower than the enrolment's, clipping."""
+        warnings = []
+        if analysis.source_rate < 0.75 * self._band_rate:
+            warnings.append(
+                f"sampled at {analysis.source_rate / 1000:g} kHz, the speakers at {self._band_rate / 1000:g} kHz: "
+                "it lacks the upper band, and the name is doubtful"
+            )
+        if analysis.clipped_fraction > _CLIPPED:
+            share = 100 * analysis.clipped_fraction
+            warnings.append(f"clipped ({share:.0f} % of the samples at full scale): the name is doubtful")
+        return f"{source.label}: {'; '.join(warnings)}" if warnings else None

@@ -6,12 +6,13 @@ two BLAS threads inside two workers fight for the same cores, and the results wo
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 __all__ = ["effective_jobs", "map_in_order", "one_blas_thread"]
@@ -32,10 +33,32 @@ def effective_jobs(jobs: int | None) -> int:
     return os.cpu_count() or 1
 
 
-def one_blas_thread() -> AbstractContextManager[object]:
-    """Return a context manager that holds BLAS to one thread."""
-    limit: AbstractContextManager[object] = _controller().limit(limits=1, user_api="blas")
-    return limit
+@contextlib.contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Hold BLAS to one thread, for as long as anybody is inside, in whatever thread."""
+    with _holding.lock:
+        _holding.depth += 1
+        if _holding.depth == 1:
+            _holding.limit = _controller().limit(limits=1, user_api="blas")
+    try:
+        yield
+    finally:
+        with _holding.lock:
+            _holding.depth -= 1
+            if _holding.depth == 0:
+                _holding.limit.restore_original_limits()
+
+
+class _Holding:
+    """Who is inside: the limit belongs to the process, so it is set by the first and lifted by the last."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.depth = 0
+        self.limit: Any = None
+
+
+_holding = _Holding()
 
 
 @functools.cache

@@ -152,3 +152,72 @@ def test_a_row_that_cannot_be_read_is_named(run: Run, enrolled: Path, tmp_path: 
     assert outcome.status == 3
     assert "list.csv, row 2" in outcome.err
     assert "not-there.wav" in outcome.err
+
+
+def test_trouble_that_cannot_be_told_keeps_its_status(program_path: Path, enrolled: Path) -> None:
+    line = f'"{program_path}" identify not-there.wav --db "{enrolled}" 2>/dev/full >/dev/null'
+    assert subprocess.run(["/bin/sh", "-c", line], check=False, timeout=60).returncode == 3
+    line = f'"{program_path}" no-such-command 2>/dev/full'
+    assert subprocess.run(["/bin/sh", "-c", line], check=False, timeout=60).returncode == 2
+
+
+def test_swapped_speakers_are_imported(run: Run, sample: Path, tmp_path: Path) -> None:
+    tom, alice = (str(sorted((sample / "enroll" / name).glob("*.flac"))[0]) for name in ("Tom", "Alice"))
+    for db, first, second in (("one.db", tom, alice), ("two.db", alice, tom)):
+        for path, name in ((first, "Tom"), (second, "Alice")):
+            assert run("enroll", path, "--speaker", name, "--db", tmp_path / db).status == 0
+    assert run("speakers", "import", tmp_path / "one.db", "--db", tmp_path / "two.db", "--replace").status == 0
+    assert run("identify", tom, "--db", tmp_path / "two.db", "--format", "json").json[0]["decision"] == "Tom"
+
+
+def test_a_duplicate_in_a_manifest_is_named_by_its_row(run: Run, sample: Path, tmp_path: Path) -> None:
+    path = sorted((sample / "enroll" / "Tom").glob("*.flac"))[0]
+    manifest = tmp_path / "list.csv"
+    manifest.write_text(f"path,speaker\n{path},Tom\n{path},Alice\n")
+    outcome = run("enroll", manifest, "--db", tmp_path / "s.db")
+    assert outcome.status == 3
+    assert "list.csv, row 3" in outcome.err
+    assert "the same audio is enrolled as Tom" in outcome.err
+
+
+def test_raw_options_need_raw(run: Run, enrolled: Path, sample: Path) -> None:
+    outcome = run("identify", sample / "test" / "tom-1.flac", "--db", enrolled, "--raw-encoding", "bogus")
+    assert outcome.status == 2
+    assert "--raw RATE" in outcome.err
+
+
+def test_a_clipped_recording_is_named_with_a_warning(run: Run, enrolled: Path, sample: Path, tmp_path: Path) -> None:
+    samples, rate = sf.read(sample / "test" / "tom-1.flac")
+    sf.write(tmp_path / "loud.wav", (samples / np.abs(samples).max() * 8).clip(-1, 1), rate)
+    (line,) = run("identify", tmp_path / "loud.wav", "--db", enrolled, "--format", "json").json
+    assert line["status"] == "identified"
+    assert "clipped" in line["message"]
+
+
+def test_a_config_longer_than_a_mebibyte_is_refused(run: Run, enrolled: Path, sample: Path, tmp_path: Path) -> None:
+    path = tmp_path / "long.toml"
+    path.write_text("#" * (1 << 20) + "\n[front_end]\nbogus = 1\n")
+    outcome = run("identify", sample / "test" / "tom-1.flac", "--db", enrolled, "--config", path)
+    assert outcome.status == 2
+    assert "longer than 1 MiB" in outcome.err
+
+
+def test_blas_gets_its_threads_back_whoever_leaves_last() -> None:
+    from threadpoolctl import threadpool_info
+
+    from speakerid.workflows.parallel import one_blas_thread
+
+    def threads() -> list[int]:
+        return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+    with one_blas_thread():
+        pass
+    before = threads()
+    first, second = one_blas_thread(), one_blas_thread()
+    first.__enter__()
+    second.__enter__()
+    assert set(threads()) == {1}
+    first.__exit__(None, None, None)
+    assert set(threads()) == {1}
+    second.__exit__(None, None, None)
+    assert threads() == before

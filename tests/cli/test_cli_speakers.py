@@ -132,7 +132,7 @@ def test_list_of_nobody(run: Run, db: Path) -> None:
 
 def test_show(run: Run, db: Path, sample: Path) -> None:
     (line,) = run("speakers", "show", "José", "--db", db, "--format", "json").json
-    assert (line["name"], line["n_recordings"], line["n_components"]) == ("José", 3, 16)
+    assert (line["speaker"], len(line["recordings"]), line["components"]) == ("José", 3, 16)
     assert sorted(Path(r["source"]) for r in line["recordings"]) == sorted((sample / "enroll" / "José").iterdir())
     assert {len(r["content_hash"]) for r in line["recordings"]} == {64}
     history = line["training"]["log_likelihoods"]

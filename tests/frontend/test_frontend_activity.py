@@ -290,3 +290,16 @@ def test_voicing_does_not_depend_on_the_chunks(sizes: list[int], seed: int) -> N
 
 def test_no_frames_have_no_voicing() -> None:
     assert Periodicity().finish().shape == (0,)
+
+
+@pytest.mark.parametrize("frame_length_ms", [16.0, 20.0, 25.0, 32.0])
+@pytest.mark.parametrize("fft_size", [0, 1024])
+def test_white_noise_is_not_voiced_whatever_the_frames(frame_length_ms: float, fft_size: int) -> None:
+    """The transform's autocorrelation is circular: a frame that fills it must not be mistaken for periodic."""
+    samples = (np.random.default_rng(3).standard_normal(80000) * 0.1).astype(np.float32)
+    config = FrontEndConfig(frame_length_ms=frame_length_ms, frame_shift_ms=10.0, fft_size=fft_size)
+    analysis = SpectralAnalysis(config)
+    analysis.push(samples)
+    voiced = analysis.finish().activity.voicing >= config.voicing_threshold
+    assert voiced.mean() < 0.1
+    assert not extract_features(samples, config).speech.any()

@@ -12,6 +12,7 @@ import pytest
 
 from speakerid.config import FrontEndConfig, TrainingConfig
 from speakerid.errors import (
+    ConflictError,
     DuplicateRecordingError,
     NotAStoreError,
     StoreBusyError,
@@ -20,7 +21,7 @@ from speakerid.errors import (
     UnknownSpeakerError,
     UsageError,
 )
-from speakerid.store import ConflictError, NewRecording, SpeakerUpdate, Store, export_speakers
+from speakerid.store import NewRecording, SpeakerUpdate, Store, export_speakers
 
 Update = Callable[..., SpeakerUpdate]
 Models = Callable[[Path], dict[str, tuple[object, ...]]]

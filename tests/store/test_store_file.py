@@ -399,3 +399,14 @@ def test_a_store_cannot_be_made_in_a_write_protected_folder(as_reader: Path) -> 
     with pytest.raises(StoreError):
         Store.create(as_reader.with_name("new.db"), FrontEndConfig(), TrainingConfig(), version="0")
     assert [path.name for path in as_reader.parent.iterdir()] == [as_reader.name]
+
+
+def test_what_a_killed_process_left_is_swept_after_a_day(tmp_path: Path) -> None:
+    old, new = tmp_path / ".speakerid-0123456789ab.new", tmp_path / ".speakerid-ba9876543210.new-journal"
+    for path in (old, new):
+        path.write_bytes(b"unfinished")
+    yesterday = old.stat().st_mtime - 2 * 86400
+    os.utime(old, (yesterday, yesterday))
+    Store.create(tmp_path / "s.db", FrontEndConfig(), TrainingConfig(), version="0").close()
+    assert not old.exists()
+    assert new.exists()

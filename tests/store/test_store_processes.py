@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from speakerid.store import ConflictError, SpeakerUpdate, Store
+from speakerid.errors import ConflictError
+from speakerid.store import SpeakerUpdate, Store
 from speakerid.workflows.library import enroll
 
 Models = Callable[[Path], dict[str, tuple[object, ...]]]
