@@ -120,7 +120,7 @@ class FrontEndConfig:
     window: Literal["hamming", "hann", "povey", "rectangular"] = "hann"
     fft_size: int = _number(0, 0, 65536)
     centred: bool = False
-    mel_bands: int = _number(40, 2, 512)
+    mel_bands: int = _number(36, 2, 512)
     mel_low_hz: float = _number(20.0, 0.0, 96000.0)
     mel_high_hz: float = _number(0.0, 0.0, 96000.0)
     mel_scale: Literal["htk", "slaney"] = "htk"

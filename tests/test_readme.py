@@ -81,3 +81,12 @@ def test_make_targets_named_exist() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for target in re.findall(r"`?make ([a-z]+)`?", README):
         assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion(shell: str, workplace: Path) -> None:
+    """The lines to put into the shells' files give scripts for the command."""
+    assert f"_SPEAKERID_COMPLETE={shell}_source speakerid" in README
+    script = _run(f"_SPEAKERID_COMPLETE={shell}_source speakerid", workplace)
+    assert f"{shell}_complete" in script
+    assert "(exit status" not in script

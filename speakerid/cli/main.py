@@ -83,8 +83,8 @@ def _run() -> int:
         complain("stopped; what was complete is kept")
         return EXIT_INTERRUPTED
     except SystemExit as end:
-        # click's answer to a reader that has gone, `| head`: no failure of ours
-        return 0 if end.code == 1 else EXIT_USAGE
+        # click's own: 0 after shell completion, 1 to a reader that has gone (`| head`), which is no failure of ours
+        return 0 if end.code in (None, 0, 1) else EXIT_USAGE
     except RecordingError as error:
         complain(str(error))
         return EXIT_INPUT

@@ -14,7 +14,7 @@ From the power spectrum that the cepstra come from, never going back to the wave
    and ranges over 20 and more; white, pink and brown noise vary by less than 1.6, machines and kitchens by 1-4 with a
    range below 17. The sum variation + range/8 + 2·share must reach ``speech_evidence`` (2.5 less for the shortest
    clips, rising until a second is there to judge by). Before that, some frame must be voiced, the level must range over
-   3 dB, the variation must reach 1.7 dB (2.4 from half a second on), and the median movement 0.5 dB, which a tone that
+   3 dB, the variation must reach 1.7 dB (rising to 2.4 from 0.3 to 0.6 s), and the median movement 0.5 dB, which a tone that
    begins and ends does not. Otherwise no frame is speech.
 4. *Speech* is an active frame within ``voicing_reach_ms`` of a voiced one: consonants and short pauses around vowels stay.
 """
@@ -39,7 +39,7 @@ _LAGS_MS = np.arange(2.5, 12.51, 0.25)
 _SMOOTHING = 2  # frames on each side that the autocorrelation is summed over
 _LEAST_MOVEMENT_DB = 0.5
 _LEAST_RANGE_DB = 3.0
-_LEAST_VARIATION_DB = (1.7, 2.4)  # of the shortest clips, and from half a second on
+_LEAST_VARIATION_DB = (1.7, 2.4)  # up to 0.3 s, and from 0.6 s on
 _SHORT_CLIP_RELIEF = 2.5
 _ROWS_A_PASS = 1024
 _LOUD_PERCENTILE, _QUIET_PERCENTILE = 95.0, 10.0
@@ -195,7 +195,7 @@ def _is_speech(measures: ActivityMeasures, loud: NDArray[np.bool_], level_range:
     shape -= shape.mean(axis=1, keepdims=True)
     variation = float(shape.std(axis=0).mean())
     loud_seconds = len(voicing) * config.frame_shift_ms / 1000
-    least = _LEAST_VARIATION_DB[0] + np.ptp(_LEAST_VARIATION_DB) * min(loud_seconds / 0.5, 1.0)
+    least = np.interp(loud_seconds, (0.3, 0.6), _LEAST_VARIATION_DB)
     if variation < least or level_range < _LEAST_RANGE_DB:
         return False
     # A tone or a hum is periodic and can begin and end, but in between its spectrum stands still, as no voice does: the
