@@ -170,13 +170,13 @@ def speech_mask(measures: ActivityMeasures, config: FrontEndConfig) -> NDArray[n
     audible = level > config.speech_floor_db
     if not audible.any():
         return audible
-    loud_level = float(np.percentile(level[audible], _LOUD_PERCENTILE))
+    quiet_level, loud_level = map(float, np.percentile(level[audible], (_QUIET_PERCENTILE, _LOUD_PERCENTILE)))
     active = audible & (level >= loud_level - config.speech_range_db)
     if config.speech_activity == "energy":
         return active
     loud = audible & (level >= loud_level - _LOUD_RANGE_DB)
     # digital silence around a noise is no dynamics of its own, and more than speech has proves no more
-    level_range = min(loud_level - float(np.percentile(level[audible], _QUIET_PERCENTILE)), _WIDEST_RANGE_DB)
+    level_range = min(loud_level - quiet_level, _WIDEST_RANGE_DB)
     if not _is_speech(measures, loud, level_range, config):
         return np.zeros(n_frames, dtype=np.bool_)
     voiced = active & (measures.voicing >= config.voicing_threshold)
@@ -191,16 +191,17 @@ def _is_speech(measures: ActivityMeasures, loud: NDArray[np.bool_], level_range:
     voicing = measures.voicing[loud]
     if not (voicing >= config.voicing_threshold).any():
         return False
-    shape = _decibels(measures.bands[loud])
-    shape -= shape.mean(axis=1, keepdims=True)
-    variation = float(shape.std(axis=0).mean())
+    shape = _decibels(np.ascontiguousarray(measures.bands[loud].T))  # (n_bands, n)
+    shape -= shape.mean(axis=0)
+    variation = float(shape.std(axis=1).mean())
     loud_seconds = len(voicing) * config.frame_shift_ms / 1000
     least = np.interp(loud_seconds, (0.3, 0.6), _LEAST_VARIATION_DB)
     if variation < least or level_range < _LEAST_RANGE_DB:
         return False
     # A tone or a hum is periodic and can begin and end, but in between its spectrum stands still, as no voice does: the
     # median does not see the ends.
-    if float(np.median(np.abs(shape - np.median(shape, axis=0)), axis=0).mean()) < _LEAST_MOVEMENT_DB:
+    movement = np.abs(shape - np.median(shape, axis=1, keepdims=True))
+    if float(np.median(movement, axis=1).mean()) < _LEAST_MOVEMENT_DB:
         return False
     evidence = variation + level_range / 8.0 + 2.0 * float(np.mean(voicing >= _CLEARLY_VOICED))
     return evidence >= config.speech_evidence - _SHORT_CLIP_RELIEF * (1.0 - min(loud_seconds, 1.0))
