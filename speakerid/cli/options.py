@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,7 +16,9 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def _default_jobs() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    from speakerid.workflows.parallel import effective_jobs
+
+    return effective_jobs(None)
 
 
 def common_options(command: Command) -> Command:

@@ -226,7 +226,7 @@ class _Training:
                 "defect of speakerid or of the processor's arithmetic: please report it with the recording"
             )
             return
-        self.converged = rise < max(self.config.tolerance, 0.0)
+        self.converged = rise < self.config.tolerance
         if rise < 0:
             # within rounding: the mixture before is as good, and the history stays monotone
             return
