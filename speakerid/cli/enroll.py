@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from speakerid.cli.options import channel_option, common_options, format_option, read_config
-from speakerid.cli.output import Progress, complain, note, print_csv, print_json, print_table
+from speakerid.cli.output import Progress, complain, note, note_ignored, print_csv, print_json, print_table
 
 if TYPE_CHECKING:
     from speakerid.workflows.enroll import EnrolledSpeaker, EnrollmentReport
@@ -47,21 +47,26 @@ def enroll(
     --speaker, audio files and folders. Adding recordings later gives the same result as enrolling all at once. A
     recording that is enrolled already changes nothing.
     """
-    from speakerid.workflows.enroll import Problem, enroll_recordings
+    from speakerid.workflows.enroll import enroll_gathered
     from speakerid.workflows.gather import gather_for_enrollment
 
     config = read_config(config_path)
     gathered = gather_for_enrollment(recordings, speaker=speaker)
-    items = [(speaker or recording.speaker or "", recording) for recording in gathered.recordings]
-    with Progress(len(items), "enrolling", quiet=quiet) as progress:
-        report = enroll_recordings(
-            db, items, config=config, replace=replace, channel=channel, jobs=jobs, progress=progress
+    with Progress(len(gathered.recordings), "enrolling", quiet=quiet) as progress:
+        report = enroll_gathered(
+            db,
+            gathered,
+            speaker=speaker,
+            config=config,
+            replace=replace,
+            channel=channel,
+            jobs=jobs,
+            progress=progress,
         )
-    report.problems[:0] = [Problem(path, "unreadable", message) for path, message in gathered.problems]
     _print(report, layout)
     for problem in report.problems:
         complain(problem.message)
-    _tell(report, len(gathered.ignored), gathered.left_alone, quiet=quiet)
+    _tell(report, gathered.left_alone, quiet=quiet)
     n_problems = len(report.problems)
     if n_problems:
         word = "input" if n_problems == 1 else "inputs"
@@ -108,16 +113,14 @@ def _row(speaker: EnrolledSpeaker) -> list[str]:
     ]  # fmt: skip
 
 
-def _tell(report: EnrollmentReport, n_ignored: int, n_left_alone: int, *, quiet: bool) -> None:
+def _tell(report: EnrollmentReport, n_left_alone: int, *, quiet: bool) -> None:
     already = sum(speaker.already for speaker in report.speakers)
     if already:
         were, them = ("recording was", "it") if already == 1 else ("recordings were", "them")
         note(f"{already} {were} enrolled already: nothing was changed for {them}", quiet=quiet)
     if n_left_alone:
         note(f"{n_left_alone} rows with split = test were left alone", quiet=quiet)
-    if n_ignored:
-        files = "1 file is" if n_ignored == 1 else f"{n_ignored} files are"
-        note(f"{files} not audio by name and passed over", quiet=quiet)
+    note_ignored(len(report.ignored), quiet=quiet)
     for speaker in report.speakers:
         if speaker.components < speaker.components_asked:
             note(

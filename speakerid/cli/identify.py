@@ -10,7 +10,7 @@ import click
 
 from speakerid.audio.paths import shown
 from speakerid.cli.options import channel_option, common_options, format_option, read_config
-from speakerid.cli.output import Progress, complain, note, print_csv, print_json, print_table
+from speakerid.cli.output import Progress, complain, note, note_ignored, print_csv, print_json, print_table
 
 if TYPE_CHECKING:
     from speakerid.workflows.gather import Gathered
@@ -95,9 +95,7 @@ def identify(
         complain(message)
     for message in tally.doubtful:
         note(f"warning: {message}", quiet=quiet)
-    if gathered.ignored:
-        files = "1 file is" if len(gathered.ignored) == 1 else f"{len(gathered.ignored)} files are"
-        note(f"{files} not audio by name and passed over", quiet=quiet)
+    note_ignored(len(gathered.ignored), quiet=quiet)
     if gathered.left_alone:
         note(f"{gathered.left_alone} rows with split = enroll were left alone", quiet=quiet)
     if threshold is None and not closed_set and tally.named and layout == "table":

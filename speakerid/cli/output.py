@@ -15,7 +15,7 @@ import click
 
 from speakerid.audio.paths import shown
 
-__all__ = ["Progress", "complain", "note", "print_csv", "print_json", "print_table"]
+__all__ = ["Progress", "complain", "note", "note_ignored", "print_csv", "print_json", "print_table"]
 
 
 def complain(message: str) -> None:
@@ -30,6 +30,13 @@ def note(message: str, *, quiet: bool) -> None:
     if not quiet:
         with contextlib.suppress(OSError, ValueError):
             click.echo(_one_line(message), err=True)
+
+
+def note_ignored(n_ignored: int, *, quiet: bool) -> None:
+    """Count the files that are not audio by their names, if there are any."""
+    if n_ignored:
+        files = "1 file is" if n_ignored == 1 else f"{n_ignored} files are"
+        note(f"{files} not audio by name and passed over", quiet=quiet)
 
 
 def _one_line(message: str) -> str:

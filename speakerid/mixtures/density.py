@@ -182,14 +182,20 @@ def checked_frames(mixture: GaussianMixture, X: Array) -> Array:
     return X if X.dtype in (np.float32, np.float64) else X.astype(np.float64)
 
 
+def _logit_tiles(mixture: GaussianMixture, X: Array, dtype: DTypeLike) -> Iterator[tuple[slice, Array]]:
+    """Yield log2 π_k N(x_n; μ_k, σ²_k) of tile after tile, (K, n)."""
+    standardisation = Standardisation.of_mixtures(mixture)
+    matrix = coefficients(mixture, standardisation, dtype)
+    for part in tiles(len(X), max(matrix.shape), itemsize=matrix.itemsize):
+        yield part, matrix @ design(X[part], standardisation, dtype)
+
+
 def component_log_densities(mixture: GaussianMixture, X: Array, *, dtype: DTypeLike = np.float64) -> Array:
     """Return log π_k N(x_n; μ_k, σ²_k), nats: (n, d) -> (n, K)."""
     X = checked_frames(mixture, X)
-    standardisation = Standardisation.of_mixtures(mixture)
-    matrix = coefficients(mixture, standardisation, dtype)
     result = np.empty((len(X), mixture.n_components), dtype=dtype)
-    for part in tiles(len(X), max(matrix.shape), itemsize=matrix.itemsize):
-        result[part] = (matrix @ design(X[part], standardisation, dtype)).T
+    for part, logits in _logit_tiles(mixture, X, dtype):
+        result[part] = logits.T
     result *= LN2
     return result
 
@@ -197,11 +203,9 @@ def component_log_densities(mixture: GaussianMixture, X: Array, *, dtype: DTypeL
 def frame_log_likelihoods(mixture: GaussianMixture, X: Array, *, dtype: DTypeLike = np.float64) -> Array:
     """Return log p(x_n) (Bishop 2006, eq. 9.7), nats: (n, d) -> (n,)."""
     X = checked_frames(mixture, X)
-    standardisation = Standardisation.of_mixtures(mixture)
-    matrix = coefficients(mixture, standardisation, dtype)
     result = np.empty(len(X), dtype=dtype)
-    for part in tiles(len(X), max(matrix.shape), itemsize=matrix.itemsize):
-        result[part] = log2_sum(matrix @ design(X[part], standardisation, dtype))[2]
+    for part, logits in _logit_tiles(mixture, X, dtype):
+        result[part] = log2_sum(logits)[2]
     result *= LN2
     return result
 
@@ -209,10 +213,8 @@ def frame_log_likelihoods(mixture: GaussianMixture, X: Array, *, dtype: DTypeLik
 def responsibilities(mixture: GaussianMixture, X: Array, *, dtype: DTypeLike = np.float64) -> Array:
     """r_nk = π_k N(x_n; k) / Σ_j π_j N(x_n; j) (Bishop 2006, eq. 9.23): (n, d) -> (n, K), rows sum to 1."""
     X = checked_frames(mixture, X)
-    standardisation = Standardisation.of_mixtures(mixture)
-    matrix = coefficients(mixture, standardisation, dtype)
     result = np.empty((len(X), mixture.n_components), dtype=dtype)
-    for part in tiles(len(X), max(matrix.shape), itemsize=matrix.itemsize):
-        posterior, total, _ = log2_sum(matrix @ design(X[part], standardisation, dtype))
+    for part, logits in _logit_tiles(mixture, X, dtype):
+        posterior, total, _ = log2_sum(logits)
         result[part] = (posterior / total).T
     return result

@@ -147,7 +147,8 @@ def train_each(
             results[i] = error
     _initialise(list(trainings.values()), config)
     running = list(trainings.values())
-    for training, statistics in zip(running, _read(running), strict=True):
+    started = accumulate_each([t.mixture for t in running], [t.frames for t in running])
+    for training, statistics in zip(running, started, strict=True):
         training.begin(statistics)
     for _ in range(config.iterations):
         if not running:
@@ -161,10 +162,6 @@ def train_each(
     for i, training in trainings.items():
         results[i] = training.error or (training.result, training.record())
     return [results[i] for i in range(len(matrices))]
-
-
-def _read(trainings: Sequence[_Training]) -> list[SufficientStatistics]:
-    return accumulate_each([t.mixture for t in trainings], [t.frames for t in trainings])
 
 
 def _initialise(trainings: Sequence[_Training], config: TrainingConfig) -> None:

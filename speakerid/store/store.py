@@ -40,7 +40,7 @@ from speakerid.store.rows import (
     mixture_to_blobs,
 )
 
-__all__ = ["Store"]
+__all__ = ["Store", "settings_rows"]
 
 
 _COPIED = {
@@ -48,6 +48,16 @@ _COPIED = {
     " cepstra, speech",
     "models": "n_components, n_features, weights, means, variances, record",
 }
+
+
+def settings_rows(front_end: FrontEndConfig, training: TrainingConfig, *, created: str, version: str) -> dict[str, str]:
+    """Return the rows of the table ``settings``."""
+    return {
+        "front_end": json.dumps(to_dict(front_end)),
+        "training": json.dumps(to_dict(training)),
+        "created": created,
+        "version": version,
+    }
 
 
 class Store:
@@ -94,12 +104,7 @@ class Store:
         ConflictError
             There is one already, so the updates were not written.
         """
-        settings = {
-            "front_end": json.dumps(to_dict(front_end)),
-            "training": json.dumps(to_dict(training)),
-            "created": _now(),
-            "version": version,
-        }
+        settings = settings_rows(front_end, training, created=_now(), version=version)
 
         def fill(temporary: Path) -> None:
             if updates:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from speakerid.config import to_dict
 from speakerid.errors import UsageError
 from speakerid.store.connection import make_file
-from speakerid.store.store import Store
+from speakerid.store.store import Store, settings_rows
 
 __all__ = ["export_speakers"]
 
@@ -29,12 +27,7 @@ def export_speakers(source: Store, names: Sequence[str], path: str | Path, *, ve
     path = Path(path)
     if path.exists():
         raise UsageError(f"{path}: exists already; remove it, or give another name with --output")
-    settings = {
-        "front_end": json.dumps(to_dict(source.front_end)),
-        "training": json.dumps(to_dict(source.training)),
-        "created": source.created,
-        "version": version,
-    }
+    settings = settings_rows(source.front_end, source.training, created=source.created, version=version)
 
     def fill(temporary: Path) -> None:
         with Store(temporary) as target:

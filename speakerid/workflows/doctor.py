@@ -144,7 +144,7 @@ def _store(path: Path) -> Finding:
             return Finding("store", None, f"{path}: none yet")
         with Store(path) as store:
             store.check()
-            n_speakers = len(store.mixtures())
+            n_speakers = len(store.names())
         size = path.stat().st_size / 1e6
         return Finding("store", True, f"{path}: {n_speakers} speakers, {size:.1f} MB, intact")
     except (SpeakerIdError, OSError) as error:

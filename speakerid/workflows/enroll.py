@@ -34,9 +34,10 @@ from speakerid.frontend import StaticFeatures, finish
 from speakerid.mixtures import GaussianMixture, TrainingRecord, train_each
 from speakerid.store import NewRecording, SpeakerUpdate, Store, normal_name
 from speakerid.workflows.analysis import Analysis, Source, Waveform, analyse, located, require_speech
+from speakerid.workflows.gather import Gathered
 from speakerid.workflows.parallel import effective_jobs, map_in_order, one_blas_thread
 
-__all__ = ["EnrolledSpeaker", "EnrollmentReport", "Problem", "enroll_recordings"]
+__all__ = ["EnrolledSpeaker", "EnrollmentReport", "Problem", "enroll_gathered", "enroll_recordings"]
 
 # a batch is written when it has so many recordings or frames (about 16 hours): this is what a kill can cost, and
 # most of what is in memory
@@ -179,6 +180,27 @@ def enroll_recordings(
         results = map_in_order(work, items, writer.jobs)
         for batch in _batches(_analyse_all(items, results, report, progress)):
             writer.write(batch)
+    return report
+
+
+def enroll_gathered(
+    store_path: str | Path, gathered: Gathered, *, speaker: str | None = None, **options: Any
+) -> EnrollmentReport:
+    """Enrol what was found in folders and manifests; what was passed over there is in the report too.
+
+    Parameters
+    ----------
+    store_path : path-like
+    gathered : Gathered
+    speaker : str, optional
+        Everybody's name, in place of the recordings' own.
+    **options
+        As in :func:`enroll_recordings`.
+    """
+    items = [(speaker or recording.speaker or "", recording) for recording in gathered.recordings]
+    report = enroll_recordings(store_path, items, **options)
+    report.problems[:0] = [Problem(path, "unreadable", message) for path, message in gathered.problems]
+    report.ignored.extend(gathered.ignored)
     return report
 
 

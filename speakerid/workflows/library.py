@@ -10,7 +10,7 @@ import numpy as np
 
 from speakerid.config import Config
 from speakerid.workflows.analysis import Source, Waveform, as_source
-from speakerid.workflows.enroll import EnrollmentReport, Problem, enroll_recordings
+from speakerid.workflows.enroll import EnrollmentReport, enroll_gathered, enroll_recordings
 from speakerid.workflows.gather import gather_for_enrollment
 
 __all__ = ["enroll"]
@@ -54,19 +54,11 @@ def enroll(
     StoreError
         The store cannot be used, or was made with other settings.
     """
-    problems: list[Problem] = []
-    ignored: list[str] = []
-    if isinstance(recordings, Mapping):
-        items = [(name, source) for name, given in recordings.items() for source in _sources(name, given, sample_rate)]
-    else:
+    if not isinstance(recordings, Mapping):
         gathered = gather_for_enrollment([os.fspath(recordings)])
-        items = [(recording.speaker or "", recording) for recording in gathered.recordings]
-        problems = [Problem(path, "unreadable", message) for path, message in gathered.problems]
-        ignored = gathered.ignored
-    report = enroll_recordings(db, items, config=config, replace=replace, channel=channel, jobs=jobs)
-    report.problems[:0] = problems
-    report.ignored.extend(ignored)
-    return report
+        return enroll_gathered(db, gathered, config=config, replace=replace, channel=channel, jobs=jobs)
+    items = [(name, source) for name, given in recordings.items() for source in _sources(name, given, sample_rate)]
+    return enroll_recordings(db, items, config=config, replace=replace, channel=channel, jobs=jobs)
 
 
 def _sources(name: str, given: Given | Iterable[Given], sample_rate: int | None) -> Iterable[Source]:

@@ -75,7 +75,9 @@ def test_different_speakers(
     assert [path.name for path in tmp_path.iterdir()] == ["s.db"]
 
 
+@pytest.mark.parametrize("each", ["one recording", "all recordings"])
 def test_the_same_speaker(
+    each: str,
     tmp_path: Path,
     sample: Path,
     start_python: Callable[..., Any],
@@ -84,21 +86,9 @@ def test_the_same_speaker(
     recordings: Recordings,
 ) -> None:
     db = tmp_path / "s.db"
-    together(start_python, [[db, "Alice", path] for path in files_of(sample, "Alice")])
-    assert recordings(db) == {"Alice": recordings(enrolled)["Alice"]}
-    assert models(db) == {"Alice": models(enrolled)["Alice"]}
-
-
-def test_the_same_recordings_of_the_same_speaker(
-    tmp_path: Path,
-    sample: Path,
-    start_python: Callable[..., Any],
-    enrolled: Path,
-    models: Models,
-    recordings: Recordings,
-) -> None:
-    db = tmp_path / "s.db"
-    together(start_python, [[db, "Alice", *files_of(sample, "Alice")]] * 2)
+    files = files_of(sample, "Alice")
+    shares = [[path] for path in files] if each == "one recording" else [files] * 2
+    together(start_python, [[db, "Alice", *share] for share in shares])
     assert recordings(db) == {"Alice": recordings(enrolled)["Alice"]}
     assert models(db) == {"Alice": models(enrolled)["Alice"]}
 
