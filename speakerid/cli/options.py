@@ -16,7 +16,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def _default_jobs() -> int:
-    from speakerid.workflows.parallel import effective_jobs
+    from speakerid.parallel import effective_jobs
 
     return effective_jobs(None)
 

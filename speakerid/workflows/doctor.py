@@ -15,7 +15,7 @@ import numpy as np
 
 from speakerid._version import __version__
 from speakerid.errors import SpeakerIdError
-from speakerid.workflows.parallel import effective_jobs, one_blas_thread
+from speakerid.parallel import effective_jobs, one_blas_thread
 
 __all__ = ["Finding", "examine"]
 

@@ -32,10 +32,10 @@ from speakerid.errors import (
 )
 from speakerid.frontend import StaticFeatures, finish
 from speakerid.mixtures import GaussianMixture, TrainingRecord, train_each
+from speakerid.parallel import effective_jobs, map_in_order, one_blas_thread
 from speakerid.store import NewRecording, SpeakerUpdate, Store, normal_name
 from speakerid.workflows.analysis import Analysis, Source, Waveform, analyse, located, require_speech
 from speakerid.workflows.gather import Gathered
-from speakerid.workflows.parallel import effective_jobs, map_in_order, one_blas_thread
 
 __all__ = ["EnrolledSpeaker", "EnrollmentReport", "Problem", "enroll_gathered", "enroll_recordings"]
 

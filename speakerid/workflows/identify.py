@@ -17,10 +17,10 @@ from speakerid.config import Config, DecisionConfig, FrontEndConfig
 from speakerid.errors import RecordingError, StoreError, UsageError
 from speakerid.frontend import Features, finish
 from speakerid.mixtures import GaussianMixture
+from speakerid.parallel import effective_jobs, map_in_order, one_blas_thread
 from speakerid.scoring import MixtureStack, decide
 from speakerid.store import Store
 from speakerid.workflows.analysis import Analysis, Source, analyse, as_source, located, require_speech
-from speakerid.workflows.parallel import effective_jobs, map_in_order, one_blas_thread
 
 __all__ = ["Identification", "Identifier", "Score"]
 

@@ -205,7 +205,7 @@ def test_a_config_longer_than_a_mebibyte_is_refused(run: Run, enrolled: Path, sa
 def test_blas_gets_its_threads_back_whoever_leaves_last() -> None:
     from threadpoolctl import threadpool_info
 
-    from speakerid.workflows.parallel import one_blas_thread
+    from speakerid.parallel import one_blas_thread
 
     def threads() -> list[int]:
         return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]

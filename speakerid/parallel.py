@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
-__all__ = ["effective_jobs", "map_in_order", "one_blas_thread"]
+__all__ = ["effective_jobs", "map_in_order", "one_blas_thread", "worker_threads"]
 
 _SWITCH_SECONDS = 2e-4
 _SLICE_A_JOB = 16
@@ -50,7 +50,7 @@ def one_blas_thread() -> Iterator[None]:
 
 
 class _Holding:
-    """Who is inside: the limit belongs to the process, so it is set by the first and lifted by the last."""
+    """Who is inside: such a setting belongs to the process, so it is set by the first and lifted by the last."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -59,6 +59,7 @@ class _Holding:
 
 
 _holding = _Holding()
+_patience = _Holding()
 
 
 @functools.cache
@@ -68,6 +69,38 @@ def _controller() -> Any:
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
+
+
+@contextlib.contextmanager
+def worker_threads(jobs: int) -> Iterator[Callable[[Callable[[Item], Result], Iterable[Item]], Iterable[Result]]]:
+    """Give a ``map`` that works on `jobs` threads, kept for as long as anybody is inside; results come in order.
+
+    For short pieces of work that are asked for again and again, such as the iterations of EM.
+    """
+    if jobs == 1:
+        yield map
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    with _short_patience(), ThreadPoolExecutor(jobs, thread_name_prefix="speakerid") as pool:
+        yield pool.map
+
+
+@contextlib.contextmanager
+def _short_patience() -> Iterator[None]:
+    """Let threads ask for the interpreter early: its 5 ms are long next to products of 0.1 ms."""
+    with _patience.lock:
+        _patience.depth += 1
+        if _patience.depth == 1:
+            _patience.limit = sys.getswitchinterval()
+            sys.setswitchinterval(_SWITCH_SECONDS)
+    try:
+        yield
+    finally:
+        with _patience.lock:
+            _patience.depth -= 1
+            if _patience.depth == 0:
+                sys.setswitchinterval(_patience.limit)
 
 
 def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], jobs: int) -> Iterator[Result]:
@@ -81,13 +114,7 @@ def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], jobs
         return
     from joblib import Parallel, delayed
 
-    # the interpreter's default patience of 5 ms is long next to products of 0.1 ms: threads would wait for each other
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(_SWITCH_SECONDS)
     remaining = iter(items)
-    try:
-        with Parallel(n_jobs=jobs, backend="threading") as workers:
-            while part := list(itertools.islice(remaining, _SLICE_A_JOB * jobs)):
-                yield from workers(delayed(function)(item) for item in part)
-    finally:
-        sys.setswitchinterval(before)
+    with _short_patience(), Parallel(n_jobs=jobs, backend="threading") as workers:
+        while part := list(itertools.islice(remaining, _SLICE_A_JOB * jobs)):
+            yield from workers(delayed(function)(item) for item in part)
