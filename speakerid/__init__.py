@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from speakerid.mixtures import GaussianMixture, SufficientStatistics, train
     from speakerid.store import Store
     from speakerid.workflows.analysis import Waveform
+    from speakerid.workflows.classifier import SpeakerClassifier
     from speakerid.workflows.identify import Identification, Identifier, Score
     from speakerid.workflows.library import enroll
 
@@ -36,6 +37,7 @@ _HOMES = {
     "Identifier": "workflows.identify",
     "Recording": "audio",
     "Score": "workflows.identify",
+    "SpeakerClassifier": "workflows.classifier",
     "Store": "store",
     "SufficientStatistics": "mixtures",
     "TrainingConfig": "config",
@@ -57,6 +59,7 @@ __all__ = [
     "Identifier",
     "Recording",
     "Score",
+    "SpeakerClassifier",
     "Store",
     "SufficientStatistics",
     "TrainingConfig",

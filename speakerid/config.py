@@ -191,25 +191,30 @@ class TrainingConfig:
 
     Attributes
     ----------
-    components : int
-        Gaussians a speaker, K.
+    components : int or "auto"
+        Gaussians a speaker, K; "auto" chooses it for each speaker by the Bayesian information criterion.
+    covariance : {"diagonal", "spherical", "tied", "full"}
+        Shape of the covariances Σ_k.
     minimum_frames_per_component : int
         A speaker with less speech gets fewer components, so that each has this many frames on average; it is reported.
-    initialisation : {"splitting", "kmeans"}
-        Binary splitting (deterministic) or k-means with k-means++ seeds.
+    initialisation : {"splitting", "kmeans", "random"}
+        Binary splitting (deterministic), k-means with k-means++ seeds, or frames drawn at random as means.
     iterations : int
         EM iterations at most.
     tolerance : float
         EM stops when the mean log-likelihood rises by less than this, in nats a frame.
     variance_floor : float
-        Floor of a variance, relative to that feature's variance over all the speaker's frames.
+        Floor of a variance, relative to that feature's variance over all the speaker's frames (of a spherical variance: to
+        the mean over the features; of an eigenvalue of a tied or full covariance: to the frames' covariance, and at least
+        1e-10). Training in float32 loses digits of the likelihood with floors below 1e-4.
     seed : int
-        Seed of the generator that k-means draws from.
+        Seed of the generator that k-means and random frames draw from.
     """
 
-    components: int = _number(16, 1, 65536)
+    components: int | Literal["auto"] = _number(16, 1, 65536)
+    covariance: Literal["diagonal", "spherical", "tied", "full"] = "diagonal"
     minimum_frames_per_component: int = _number(8, 1, 1000000)
-    initialisation: Literal["splitting", "kmeans"] = "splitting"
+    initialisation: Literal["splitting", "kmeans", "random"] = "splitting"
     iterations: int = _number(20, 0, 10000)
     tolerance: float = _number(1e-4, 0.0, 1e6)
     variance_floor: float = _number(0.1, 0.0, 1.0, exclusive_low=True)
@@ -254,6 +259,18 @@ def _check(settings: Any, table: str) -> None:
     for item in dataclasses.fields(settings):
         value = getattr(settings, item.name)
         hint = hints[item.name]
+        if typing.get_origin(hint) is typing.Union:
+            # a number or a word
+            hint, words = typing.get_args(hint)
+            if value in typing.get_args(words):
+                continue
+            if type(value) is not hint:
+                _refuse(
+                    table,
+                    item.name,
+                    value,
+                    "a whole number or " + " or ".join(map(_toml_value, typing.get_args(words))),
+                )
         if typing.get_origin(hint) is Literal:
             choices = typing.get_args(hint)
             if value not in choices:

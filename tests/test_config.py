@@ -6,7 +6,7 @@ import dataclasses
 import math
 import tomllib
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, Literal, get_args, get_type_hints
 
 import pytest
 from hypothesis import given, settings
@@ -78,9 +78,10 @@ def front_ends(draw: st.DrawFn) -> FrontEndConfig:
 
 def trainings() -> st.SearchStrategy[TrainingConfig]:
     values: dict[str, st.SearchStrategy[Any]] = {
-        "components": st.integers(1, 65536),
+        "components": st.integers(1, 65536) | st.just("auto"),
+        "covariance": st.sampled_from(["diagonal", "spherical", "tied", "full"]),
         "minimum_frames_per_component": st.integers(1, 1000000),
-        "initialisation": st.sampled_from(["splitting", "kmeans"]),
+        "initialisation": st.sampled_from(["splitting", "kmeans", "random"]),
         "iterations": st.integers(0, 10000),
         "tolerance": between(0, 1e6),
         "variance_floor": between(0, 1, exclude_min=True),
@@ -205,7 +206,11 @@ FIELDS = [(table, item.name) for table, kind in TABLES.items() for item in datac
 @pytest.mark.parametrize(("table", "key"), FIELDS, ids=lambda x: x)
 def test_a_value_of_the_wrong_type_is_refused_with_file_table_and_key(tmp_path: Path, table: str, key: str) -> None:
     hint = get_type_hints(TABLES[table])[key]
-    for value in WRONG_TYPES.get(hint, ["1", "true", '"no such choice"', '""', "[]", "nan"]):
+    if hint == int | Literal["auto"]:
+        values = [*WRONG_TYPES[int], '"AUTO"', '""']
+    else:
+        values = WRONG_TYPES.get(hint, ["1", "true", '"no such choice"', '""', "[]", "nan"])
+    for value in values:
         path = written(tmp_path, f"[{table}]\n{key} = {value}\n")
         with pytest.raises(ConfigError) as caught:
             load_config(path)
@@ -220,6 +225,8 @@ def test_every_number_has_a_range_and_is_refused_just_outside_it(table: str, key
     kind = TABLES[table]
     hint = get_type_hints(kind)[key]
     item = next(item for item in dataclasses.fields(kind) if item.name == key)
+    if hint == int | Literal["auto"]:
+        hint = int
     if hint not in (int, float):
         assert hint is bool or set(get_args(hint)) > {item.default}
         return
@@ -370,6 +377,14 @@ def test_a_message_is_one_printable_line_whatever_the_text_in_the_file(text: str
         with pytest.raises(ConfigError) as caught:
             from_dict(Config, values, where="my.toml")
         assert str(caught.value).isprintable()
+
+
+def test_components_are_a_whole_number_or_a_word(tmp_path: Path) -> None:
+    assert load_config(written(tmp_path, '[training]\ncomponents = "auto"\n')).training.components == "auto"
+    path = written(tmp_path, '[training]\ncomponents = "many"\n')
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    assert str(caught.value) == f'{path}: [training] components = "many": expected a whole number or "auto"'
 
 
 # Differences

@@ -9,11 +9,15 @@ from typing import Any
 
 import pytest
 
-HEAVY = ("numpy", "scipy", "librosa", "sklearn", "joblib", "soundfile", "soxr", "rich", "sqlite3", "av", "numba")
+HEAVY = (
+    "numpy", "scipy", "librosa", "sklearn", "joblib", "soundfile", "soxr", "rich", "sqlite3", "av", "numba",
+    "matplotlib",
+)  # fmt: skip
 COMMANDS = (
     [],
     ["enroll"],
     ["identify"],
+    ["tune"],
     ["demo"],
     ["doctor"],
     ["speakers"],

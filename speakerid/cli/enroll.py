@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import Counter
+from typing import TYPE_CHECKING, Literal
 
 import click
 
-from speakerid.cli.options import channel_option, common_options, format_option, read_config
+from speakerid.cli.options import channel_option, common_options, format_option, parse_components, read_config
 from speakerid.cli.output import Progress, complain, note, note_ignored, print_csv, print_json, print_table
 
 if TYPE_CHECKING:
@@ -20,6 +21,10 @@ _FIELDS = (
 _LITTLE_SPEECH_SECONDS = 5.0
 
 
+def _components(_context: click.Context, _parameter: click.Parameter, text: str | None) -> int | Literal["auto"] | None:
+    return None if text is None else parse_components(text)
+
+
 @click.command(
     short_help="Add speakers, or recordings to speakers.",
     epilog="\b\nExample:  speakerid enroll voices/\n          with voices/alice/*.wav, voices/bob/*.mp3, ...",
@@ -27,6 +32,8 @@ _LITTLE_SPEECH_SECONDS = 5.0
 @click.argument("recordings", nargs=-1, required=True, type=click.Path())
 @click.option("--speaker", metavar="NAME", help="Enrol the audio files or folders given under this one name.")
 @click.option("--replace", is_flag=True, help="Forget what these speakers had before.")
+@click.option("--components", callback=_components, metavar="K|auto",
+              help="Gaussians a speaker; auto chooses for each, by the Bayesian information criterion.")  # fmt: skip
 @channel_option
 @format_option("table", "json", "csv")
 @common_options
@@ -34,6 +41,7 @@ def enroll(
     recordings: tuple[str, ...],
     speaker: str | None,
     replace: bool,
+    components: int | Literal["auto"] | None,
     channel: int | None,
     layout: str,
     db: str,
@@ -59,6 +67,7 @@ def enroll(
             speaker=speaker,
             config=config,
             replace=replace,
+            components=components,
             channel=channel,
             jobs=jobs,
             progress=progress,
@@ -121,6 +130,13 @@ def _tell(report: EnrollmentReport, n_left_alone: int, *, quiet: bool) -> None:
     if n_left_alone:
         note(f"{n_left_alone} rows with split = test were left alone", quiet=quiet)
     note_ignored(len(report.ignored), quiet=quiet)
+    chosen = Counter(speaker.components for speaker in report.speakers if speaker.chosen)
+    if chosen:
+        numbers = ", ".join(f"{k} for {n}" for k, n in sorted(chosen.items()))
+        note(
+            f"components chosen by BIC, and for how many speakers: {numbers} (speakers show NAME has the values)",
+            quiet=quiet,
+        )
     for speaker in report.speakers:
         if speaker.components < speaker.components_asked:
             note(

@@ -21,6 +21,7 @@ from speakerid.cli.enroll import enroll
 from speakerid.cli.identify import identify
 from speakerid.cli.output import complain
 from speakerid.cli.speakers import speakers
+from speakerid.cli.tune import tune
 from speakerid.errors import RecordingError, SpeakerIdError
 
 __all__ = ["cli", "main"]
@@ -42,7 +43,7 @@ def cli() -> None:
     """  # noqa: D301 - \b is click's mark for lines to keep
 
 
-for _command in (enroll, identify, speakers, demo, doctor):
+for _command in (enroll, identify, speakers, tune, demo, doctor):
     cli.add_command(_command)
 
 

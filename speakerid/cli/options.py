@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
 if TYPE_CHECKING:
     from speakerid.config import Config
 
-__all__ = ["channel_option", "common_options", "format_option", "read_config"]
+__all__ = ["channel_option", "common_options", "format_option", "parse_components", "read_config"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -58,6 +58,22 @@ def channel_option(command: Command) -> Command:
         "--channel", type=click.IntRange(min=1), metavar="N",
         help="Use this channel, counted from 1; left out, the mean of all channels.",
     )(command)  # fmt: skip
+
+
+def parse_components(text: str) -> int | Literal["auto"]:
+    """Read a number of components, or "auto".
+
+    Raises
+    ------
+    click.BadParameter
+        It is neither.
+    """
+    text = text.strip()
+    if text == "auto":
+        return "auto"
+    if text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= 65536:
+        return int(text)
+    raise click.BadParameter(f"{text!r}: expected a whole number from 1 to 65536, or auto")
 
 
 def read_config(path: str | None) -> Config | None:

@@ -65,7 +65,9 @@ def print_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
 def _field(value: object) -> object:
     if isinstance(value, str):
         return value.encode("utf-8", "backslashreplace").decode("utf-8")
-    return f"{value:.6g}" if isinstance(value, float) else value
+    if isinstance(value, float):
+        return f"{value:.6g}" if abs(value) < 1e5 else f"{value:.3f}"
+    return value
 
 
 def print_table(columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[str]]) -> None:
@@ -92,6 +94,8 @@ def print_table(columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[str]
         table.add_column(heading, justify="right" if right else "left", overflow="fold", no_wrap=right)
     for row in rows:
         table.add_row(*(Text(cell if cell == "-" else shown(cell)) for cell in row))
+    # a number is never cropped: rather the terminal wraps the line
+    console.width = max(console.width, console.measure(table).minimum)
     with console.capture() as capture:
         console.print(table)
     # the box draws empty lines above and below, and pads every line to the full width

@@ -1,10 +1,12 @@
 """M-step: from statistics to the mixture that maximises the likelihood.
 
-μ_k = F_k / N_k,  σ²_k = S_k / N_k − μ_k²,  π_k = N_k / N  (Bishop 2006, eq. 9.24-9.26, diagonal covariance).
+π_k = N_k / N,  μ_k = F_k / N_k,  Σ_k = S_k / N_k − μ_k μ_kᵀ  (Bishop 2006, eq. 9.24-9.26), the last in the form of the
+covariance type.
 
-A variance below its floor is raised to it. The expected log-likelihood of one variance rises up to its maximum and falls
-beyond, so the floored variance is the best one that is allowed, and EM with a floor still never falls. A component that
-answers for less than a millionth of a frame has lost its frames: its update is 0/0, so it is removed, and reported.
+A variance (an eigenvalue of a covariance matrix) below its floor is raised to it. The expected log-likelihood of one
+variance rises up to its maximum and falls beyond, so the floored one is the best that is allowed, and EM with a floor
+still never falls. A component that answers for less than a millionth of a frame has lost its frames: its update is 0/0,
+so it is removed, and reported.
 """
 
 from __future__ import annotations
@@ -16,10 +18,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from speakerid.mixtures.covariances import CovarianceType, covariance_type
 from speakerid.mixtures.gaussian_mixture import GaussianMixture
 from speakerid.mixtures.statistics import SufficientStatistics, by_size
 
-__all__ = ["UpdateReport", "maximum_likelihood_update", "update_each", "variance_floor"]
+__all__ = ["UpdateReport", "maximum_likelihood_update", "update_each"]
 
 _LOST_FRAMES = 1e-6
 
@@ -31,7 +34,7 @@ class UpdateReport:
     Attributes
     ----------
     floored : int
-        Variances raised to the floor.
+        Variances (of full and tied types: eigenvalues) raised to the floor.
     removed : tuple of int
         Components that had lost their frames.
     """
@@ -40,83 +43,63 @@ class UpdateReport:
     removed: tuple[int, ...]
 
 
-def variance_floor(deviation: NDArray[np.float64], relative: float) -> NDArray[np.float64]:
-    """Floors of the variances, shape (d,): `relative` × the global variance.
-
-    Parameters
-    ----------
-    deviation : ndarray, shape (d,)
-        Standard deviation of each feature over all frames.
-    relative : float
-    """
-    return np.asarray(relative * deviation**2)
-
-
 def maximum_likelihood_update(
-    statistics: SufficientStatistics, floor: NDArray[Any] | float
+    statistics: SufficientStatistics,
+    floor: NDArray[Any] | float,
+    kind: str | CovarianceType = "diagonal",
 ) -> tuple[GaussianMixture, UpdateReport]:
     """Return the maximum-likelihood mixture of statistics, variances at least `floor`.
 
     Parameters
     ----------
     statistics : SufficientStatistics
-    floor : ndarray, shape (d,), or float
+    floor : float, or for the diagonal type also ndarray, shape (d,)
+        In the units of the statistics, squared.
+    kind : str or CovarianceType
+        That of the mixture the statistics were taken with.
 
     Raises
     ------
     ValueError
-        There are no frames in the statistics.
+        There are no frames in the statistics, or they are not of that type.
     """
-    kept = statistics.zeroth > _LOST_FRAMES
-    zeroth, first, second = statistics.zeroth, statistics.first, statistics.second
-    removed: tuple[int, ...] = ()
-    if not kept.all():
-        if not kept.any():
-            raise ValueError("statistics without frames have no maximum-likelihood mixture")
-        zeroth, first, second = zeroth[kept], first[kept], second[kept]
-        removed = tuple(np.flatnonzero(~kept).tolist())
-    weights, means, variances, low = _closed_forms(zeroth, first, second, floor)
-    return GaussianMixture.trusted(weights, means, variances), UpdateReport(int(np.count_nonzero(low)), removed)
-
-
-def _closed_forms(
-    zeroth: NDArray[np.float64], first: NDArray[np.float64], second: NDArray[np.float64], floor: NDArray[Any] | float
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
-    """π_k, μ_k, σ²_k and which variances were floored: (..., K), (..., K, d), (..., K, d)."""
-    means = first / zeroth[..., None]
-    variances = second / zeroth[..., None]
-    variances -= np.square(means)
-    low = variances < floor
-    np.maximum(variances, floor, out=variances)
-    return zeroth / zeroth.sum(axis=-1, keepdims=True), means, variances, low
+    kind = covariance_type(kind)
+    if statistics.second.shape != kind.shape(*statistics.first.shape):
+        raise ValueError(f"second moments of shape {statistics.second.shape} are not those of {kind} covariances")
+    ((mixture, report),) = update_each([statistics], floor, kind)
+    return mixture, report
 
 
 def update_each(
-    statistics: Sequence[SufficientStatistics], floors: Sequence[NDArray[Any]]
+    statistics: Sequence[SufficientStatistics], floor: NDArray[Any] | float, kind: CovarianceType
 ) -> list[tuple[GaussianMixture, UpdateReport]]:
-    """Update several mixtures, as :func:`maximum_likelihood_update` does one, in one call for those of equal size.
-
-    Parameters
-    ----------
-    statistics : sequence of SufficientStatistics
-    floors : sequence of ndarray, shape (d,)
-        As many.
-    """
+    """Update several mixtures of one type and floor, as :func:`maximum_likelihood_update` does one."""
     result: dict[int, tuple[GaussianMixture, UpdateReport]] = {}
-    for group in by_size(len(s.zeroth) for s in statistics):
-        zeroth = np.stack([statistics[i].zeroth for i in group])
-        if not (zeroth > _LOST_FRAMES).all():
-            # some component has lost its frames: one by one, so that it can be removed
-            result.update((i, maximum_likelihood_update(statistics[i], floors[i])) for i in group)
-            continue
-        weights, means, variances, low = _closed_forms(
-            zeroth,
-            np.stack([statistics[i].first for i in group]),
-            np.stack([statistics[i].second for i in group]),
-            np.stack([floors[i] for i in group])[:, None, :],
-        )
-        floored = np.count_nonzero(low, axis=(1, 2))
+    removed: dict[int, tuple[int, ...]] = {}
+    kept: list[SufficientStatistics] = []
+    for i, s in enumerate(statistics):
+        lost = s.zeroth <= _LOST_FRAMES
+        if lost.all():
+            raise ValueError("statistics without frames have no maximum-likelihood mixture")
+        removed[i] = tuple(np.flatnonzero(lost).tolist())
+        kept.append(_without(s, ~lost, kind) if removed[i] else s)
+    for group in by_size(len(s.zeroth) for s in kept):
+        zeroth = np.stack([kept[i].zeroth for i in group])
+        weights = zeroth / zeroth.sum(axis=1, keepdims=True)  # 9.26
+        means = np.stack([kept[i].first for i in group]) / zeroth[:, :, None]  # 9.24
+        second = np.stack([kept[i].second for i in group])
+        covariances, floored = kind.update(zeroth, means, second, floor)  # 9.25
         for b, i in enumerate(group):
-            mixture = GaussianMixture.trusted(weights[b], means[b], variances[b])
-            result[i] = mixture, UpdateReport(int(floored[b]), ())
+            mixture = GaussianMixture.trusted(weights[b], means[b], covariances[b], kind)
+            result[i] = mixture, UpdateReport(int(floored[b]), removed[i])
     return [result[i] for i in range(len(statistics))]
+
+
+def _without(statistics: SufficientStatistics, chosen: NDArray[Any], kind: CovarianceType) -> SufficientStatistics:
+    return SufficientStatistics(
+        statistics.n_frames,
+        statistics.log_likelihood,
+        statistics.zeroth[chosen],
+        statistics.first[chosen],
+        kind.select(statistics.second, chosen),
+    )

@@ -1,36 +1,42 @@
 """Sufficient statistics: all that an update needs to know of the frames. They add.
 
-N_k = Σ_n r_nk,  F_k = Σ_n r_nk x_n,  S_k = Σ_n r_nk x_n²  (Reynolds, Quatieri and Dunn 2000, eq. 8-10, not divided by
-N_k), with the number of frames and their summed log-likelihood. Statistics of parts of the frames under the same model
-add up to those of the whole, so chunked, parallel and distributed training are all a sum.
+N_k = Σ_n r_nk,  F_k = Σ_n r_nk x_n,  S_k = Σ_n r_nk x_n x_nᵀ or as much of it as the type needs (Reynolds, Quatieri and
+Dunn 2000, eq. 8-10, not divided by N_k), with the number of frames and their summed log-likelihood. Statistics of parts of
+the frames under the same model add up to those of the whole, so chunked, parallel and distributed training are a sum.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from speakerid.mixtures.density import (
+from speakerid.mixtures.covariances import CovarianceType
+from speakerid.mixtures.density import checked_frames
+from speakerid.mixtures.design import (
     LN2,
-    Standardisation,
-    checked_frames,
-    design,
+    LOG2E,
+    coefficients,
+    complete_design,
     log2_sum,
-    n_rows,
-    stacked_coefficients,
-    tile_frames,
-    tiles,
+    standardisation_of,
+    standardised,
 )
+from speakerid.mixtures.frames import Frames
 from speakerid.mixtures.gaussian_mixture import GaussianMixture
+from speakerid.mixtures.workspace import Workspace
+from speakerid.parallel import effective_jobs, one_blas_thread, worker_threads
 
-__all__ = ["Frames", "SufficientStatistics", "accumulate", "accumulate_each", "by_size"]
+__all__ = ["SufficientStatistics", "accumulate", "accumulate_each", "by_size", "threads_worth"]
 
-# designs up to this size are kept between the iterations of EM
-_CACHE_BYTES = 32 << 20
+# responsibilities that are worked on in one go: half a megabyte in float32
+_PACK_VALUES = 1 << 17
+# below this many multiply-adds a thread an E-step is over before another one has begun
+_WORTH_A_THREAD = 1 << 24
+Map = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +50,11 @@ class SufficientStatistics:
         Σ_n log p(x_n), nats.
     zeroth : ndarray, shape (K,), float64
         N_k, frames.
-    first, second : ndarray, shape (K, d), float64
-        Σ_n r_nk x_n and Σ_n r_nk x_n².
+    first : ndarray, shape (K, d), float64
+        F_k = Σ_n r_nk x_n.
+    second : ndarray, float64
+        Second moments of the mixture's covariance type: Σ_n r_nk x_n² (K, d) if diagonal, Σ_n r_nk |x_n|² (K,) if spherical,
+        Σ_n x_n x_nᵀ (d, d) if tied, Σ_n r_nk x_n x_nᵀ (K, d, d) if full.
     """
 
     n_frames: int
@@ -55,8 +64,11 @@ class SufficientStatistics:
     second: NDArray[np.float64]
 
     def __add__(self, other: SufficientStatistics) -> SufficientStatistics:
-        if self.first.shape != other.first.shape:
-            raise ValueError(f"statistics of different shapes do not add: {self.first.shape}, {other.first.shape}")
+        if self.first.shape != other.first.shape or self.second.shape != other.second.shape:
+            raise ValueError(
+                f"statistics of different shapes do not add: {self.first.shape} and {self.second.shape}, "
+                f"{other.first.shape} and {other.second.shape}"
+            )
         return SufficientStatistics(
             self.n_frames + other.n_frames,
             self.log_likelihood + other.log_likelihood,
@@ -71,144 +83,169 @@ class SufficientStatistics:
         return self.log_likelihood / max(self.n_frames, 1)
 
 
-class Frames:
-    """Frames ready to be read many times: standardised, feature-major, in tiles; kept in memory while small.
-
-    Parameters
-    ----------
-    X : ndarray, shape (n, d)
-    standardisation : Standardisation, optional
-        Of the frames themselves if left out.
-    dtype : numpy dtype
-        float32 (default) or float64, of the products; sums are always float64.
-    """
-
-    def __init__(
-        self, X: NDArray[Any], standardisation: Standardisation | None = None, *, dtype: DTypeLike = np.float32
-    ) -> None:
-        self.X = X
-        self.standardisation = standardisation or Standardisation.of_frames(X)
-        self.log_scale = self.standardisation.log_scale
-        self.dtype = np.dtype(dtype)
-        n, d = X.shape
-        self._whole: NDArray[Any] | None = None
-        if n * n_rows(d) * self.dtype.itemsize <= _CACHE_BYTES:
-            self._whole = design(X, self.standardisation, self.dtype)
-
-    def __len__(self) -> int:
-        return len(self.X)
-
-    def tile(self, part: slice) -> NDArray[Any]:
-        """Design of some frames, shape (n_rows(d), n)."""
-        if self._whole is not None:
-            return self._whole[:, part]
-        return design(self.X[part], self.standardisation, self.dtype)
+def threads_worth(n_frames: int, n_components: int, rows: int, jobs: int | None) -> int:
+    """How many threads an E-step of so much work should have; None takes all cores, where it pays."""
+    return max(min(effective_jobs(jobs), n_frames * n_components * rows // _WORTH_A_THREAD), 1)
 
 
 def accumulate(
-    mixture: GaussianMixture, frames: Frames | NDArray[Any], *, dtype: DTypeLike = np.float32
+    mixture: GaussianMixture, X: NDArray[Any], *, dtype: DTypeLike = np.float32, jobs: int | None = None
 ) -> SufficientStatistics:
-    """E-step: the statistics of `frames` under `mixture`, in chunks, without an (n, K) array.
+    """E-step: the statistics of frames under a mixture, in chunks, without an (n, K) array.
 
     Parameters
     ----------
     mixture : GaussianMixture
-    frames : ndarray, shape (n, d), or Frames
+    X : ndarray, shape (n, d)
     dtype : numpy dtype
-        Of the products when `frames` is an array.
+        float32 (default) or float64, of the products; sums are always float64.
+    jobs : int, optional
+        Threads; as many as pay if left out. The result does not depend on it.
 
     Raises
     ------
     ValueError
         The frames do not have the mixture's number of features.
     """
-    if not isinstance(frames, Frames):
-        frames = Frames(checked_frames(mixture, frames), Standardisation.of_mixtures(mixture), dtype=dtype)
-    (unit,) = accumulate_each([frames.standardisation.standardised(mixture)], [frames])
-    c, s = frames.standardisation.centre, frames.standardisation.scale
-    zeroth = unit.zeroth[:, None]
-    # back from x' = (x − c)/s to x
-    first = s * unit.first + c * zeroth
-    second = s**2 * unit.second + 2 * c * first - c**2 * zeroth
+    kind, standardisation = mixture.covariance_type, standardisation_of(mixture)
+    frames = Frames.of(
+        checked_frames(mixture, X), kind, standardisation, n_components=mixture.n_components, dtype=dtype
+    )
+    threads = threads_worth(len(frames), mixture.n_components, frames.n_rows, jobs)
+    with one_blas_thread(), worker_threads(threads) as run:
+        (unit,) = accumulate_each([standardised(mixture, standardisation)], [frames], run)
+    # back from x' to x
+    first = standardisation.moved(unit.first) + unit.zeroth[:, None] * standardisation.centre
+    second = kind.second_from_unit(unit.zeroth, first, unit.second, standardisation)
     return SufficientStatistics(unit.n_frames, unit.log_likelihood, unit.zeroth, first, second)
 
 
-def accumulate_each(mixtures: Sequence[GaussianMixture], frames: Sequence[Frames]) -> list[SufficientStatistics]:
+def accumulate_each(
+    mixtures: Sequence[GaussianMixture], frames: Sequence[Frames], run: Map = map
+) -> list[SufficientStatistics]:
     """E-step of several mixtures, each on its own frames, all in the standardised units of those frames.
 
-    One speaker's products take 0.1 ms, and the calls around them as long again. So mixtures with the same number of
-    components are worked on side by side: each has a product of its own, into its own columns of one (K, n) array, and
-    everything between the products is one call for all columns. No result depends on which mixtures are in the list,
-    to the last bit.
+    One speaker's products take 0.1 ms, and the calls around them as long again. So the tiles of mixtures with the same
+    number of components are stacked, and a call works on all of a stack. No result depends on which mixtures are in
+    the list, nor on the threads, to the last bit: every tile is a product of its own, and their sums are taken in order.
 
     Parameters
     ----------
     mixtures : sequence of GaussianMixture
-        With the same number of features.
+        With the same number of features and the same covariance type.
     frames : sequence of Frames
         As many, with the same dtype.
+    run : callable
+        A ``map``, of threads perhaps.
     """
     result: dict[int, SufficientStatistics] = {}
-    for group in by_size(m.n_components for m in mixtures):
-        statistics = _accumulate_group([mixtures[i] for i in group], [frames[i] for i in group])
+    for group in by_size((m.n_components, f.tile_size) for m, f in zip(mixtures, frames, strict=True)):
+        statistics = _accumulate_group([mixtures[i] for i in group], [frames[i] for i in group], run)
         result.update(zip(group, statistics, strict=True))
     return [result[i] for i in range(len(mixtures))]
 
 
-def by_size(sizes: Iterable[int]) -> Iterable[list[int]]:
+def by_size(sizes: Iterable[Any]) -> Iterable[list[int]]:
     """Positions of equal sizes."""
-    groups: dict[int, list[int]] = {}
+    groups: dict[Any, list[int]] = {}
     for position, size in enumerate(sizes):
         groups.setdefault(size, []).append(position)
     return groups.values()
 
 
-def _accumulate_group(mixtures: Sequence[GaussianMixture], frames: Sequence[Frames]) -> Iterator[SufficientStatistics]:
-    k, d, dtype = mixtures[0].n_components, mixtures[0].n_features, frames[0].dtype
-    matrices = stacked_coefficients(
+@dataclass(frozen=True, eq=False)
+class _Piece:
+    """Some tiles of the frames of one mixture."""
+
+    owner: int
+    frames: Frames
+    part: slice
+
+    @property
+    def n_tiles(self) -> int:
+        return int(self.part.stop - self.part.start)
+
+
+def _accumulate_group(
+    mixtures: Sequence[GaussianMixture], frames: Sequence[Frames], run: Map
+) -> Iterator[SufficientStatistics]:
+    kind, k, d = mixtures[0].covariance_type, mixtures[0].n_components, mixtures[0].n_features
+    covariances = np.stack([m.covariances for m in mixtures])
+    matrix = coefficients(
+        kind,
         np.stack([m.weights for m in mixtures]),
         np.stack([m.means for m in mixtures]),
-        np.stack([m.variances for m in mixtures]),
-        np.array([f.log_scale for f in frames]),
-    ).astype(dtype)  # (B, K, n_rows(d))
-    sums = np.zeros(matrices.shape)
+        covariances,
+        np.array([f.standardisation.log_scale for f in frames]),
+    ).astype(frames[0].dtype)  # (B, K, n_rows)
+    sums = np.zeros(matrix.shape)
     log2_likelihoods = np.zeros(len(mixtures))
-    rows = max(k, n_rows(d))
-    pieces = ((b, part) for b, f in enumerate(frames) for part in tiles(len(f), rows, itemsize=dtype.itemsize))
-    room = np.empty(0, dtype=dtype)
-    for pack in _packs(pieces, tile_frames(rows, itemsize=dtype.itemsize)):
-        width = sum(part.stop - part.start for _b, part in pack)
-        if room.size < k * width:
-            room = np.empty(k * width, dtype=dtype)
-        logits = room[: k * width].reshape(k, width)
-        work: list[tuple[int, NDArray[Any], slice]] = []
-        begin = 0
-        for b, part in pack:
-            column = slice(begin, begin + part.stop - part.start)
-            tile = frames[b].tile(part)
-            np.matmul(matrices[b], tile, out=logits[:, column])
-            work.append((b, tile, column))
-            begin = column.stop
-        posterior, total, likelihood = log2_sum(logits)
-        posterior *= np.reciprocal(total)
-        for b, tile, column in work:
-            sums[b] += posterior[:, column] @ tile.T
-            log2_likelihoods[b] += float(likelihood[column].sum(dtype=np.float64))
+    workspace = Workspace(matrix.dtype)
+
+    packs = list(_packs(frames, max(_PACK_VALUES // (k * frames[0].tile_size), 1)))
+    done = run(lambda pack: _pack_sums(kind, matrix, pack, workspace), packs)
+    for pack, (products, likelihoods) in zip(packs, done, strict=True):
+        owners = (piece.owner for piece in pack for _tile in range(piece.n_tiles))
+        for owner, product, likelihood in zip(owners, products, likelihoods.tolist(), strict=True):
+            sums[owner] += product
+            log2_likelihoods[owner] += likelihood
+    precision = kind.common_precision(covariances)
+    if precision is not None:
+        scatter = np.stack([f.products for f in frames])
+        log2_likelihoods -= 0.5 * LOG2E * (precision * scatter).sum(axis=(1, 2))
     for b, f in enumerate(frames):
-        log_likelihood = float(log2_likelihoods[b]) * LN2
-        yield SufficientStatistics(len(f), log_likelihood, sums[b, :, 2 * d], sums[b, :, :d], sums[b, :, d : 2 * d])
+        second = kind.second_moments(
+            sums[b, :, d + 1 : d + 1 + kind.n_quadratic(d)], f.products if precision is not None else None
+        )
+        yield SufficientStatistics(len(f), float(log2_likelihoods[b]) * LN2, sums[b, :, d], sums[b, :, :d], second)
 
 
-def _packs(pieces: Iterable[tuple[int, slice]], most_frames: int) -> Iterator[list[tuple[int, slice]]]:
-    """Put tiles side by side as long as they fit in the processor's cache."""
-    pack: list[tuple[int, slice]] = []
-    width = 0
-    for b, part in pieces:
-        size = part.stop - part.start
-        if pack and width + size > most_frames:
-            yield pack
-            pack, width = [], 0
-        pack.append((b, part))
-        width += size
+def _packs(frames: Sequence[Frames], most_tiles: int) -> Iterator[list[_Piece]]:
+    """Cut the tiles of each mixture into pieces, and put small pieces together where their designs lie side by side.
+
+    The pieces of a mixture do not depend on its neighbours.
+    """
+    pack: list[_Piece] = []
+    size = 0
+    for b, f in enumerate(frames):
+        for first in range(0, f.n_tiles, most_tiles):
+            piece = _Piece(b, f, slice(first, min(first + most_tiles, f.n_tiles)))
+            if pack and not (size + piece.n_tiles <= most_tiles and _adjacent(pack[-1], piece)):
+                yield pack
+                pack, size = [], 0
+            pack.append(piece)
+            size += piece.n_tiles
     if pack:
         yield pack
+
+
+def _adjacent(one: _Piece, other: _Piece) -> bool:
+    return (
+        one.frames.block is not None
+        and one.frames.block is other.frames.block
+        and one.frames.first_tile + one.part.stop == other.frames.first_tile + other.part.start
+    )
+
+
+def _pack_sums(
+    kind: CovarianceType, matrix: NDArray[Any], pack: Sequence[_Piece], workspace: Workspace
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Σ_n r_nk [x', 1, q(x')] and Σ_n log2 p(x_n) of each tile: (n_tiles, K, n_rows), (n_tiles,)."""
+    frames, (k, rows) = pack[0].frames, matrix.shape[1:]
+    d, size, sizes = frames.n_features, frames.tile_size, [piece.n_tiles for piece in pack]
+    n = sum(sizes)
+    tiles = workspace.array("tiles", (n, rows, size))
+    if frames.block is None:
+        frames.write_units(pack[0].part, tiles[:, : d + 1])
+    else:
+        begin = frames.first_tile + pack[0].part.start
+        np.copyto(tiles[:, : d + 1], frames.block[begin : begin + n])
+    complete_design(kind, d, tiles)
+    owners = pack[0].owner if len(pack) == 1 else np.repeat([piece.owner for piece in pack], sizes)
+    logits = np.matmul(matrix[owners], tiles, out=workspace.array("logits", (n, k, size)))
+    posterior, total, likelihood = log2_sum(logits, axis=1)
+    likelihood *= tiles[:, d]  # an empty column is no frame
+    # dividing by the total: of the smaller factor
+    factor = posterior if k < 2 * rows else tiles
+    factor *= np.reciprocal(total)[:, None]
+    return np.matmul(posterior, tiles.swapaxes(1, 2)), likelihood.sum(axis=1, dtype=np.float64)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from speakerid.frontend import StaticFeatures
-from speakerid.mixtures import GaussianMixture
+from speakerid.mixtures import COVARIANCE_TYPES, GaussianMixture
 
 __all__ = [
     "NewRecording",
@@ -92,13 +92,20 @@ class SpeakerUpdate:
 
 def mixture_to_blobs(mixture: GaussianMixture) -> tuple[int, int, bytes, bytes, bytes]:
     """K, d and the three arrays as little-endian float32."""
-    arrays = (mixture.weights, mixture.means, mixture.variances)
-    weights, means, variances = (array.astype("<f4").tobytes() for array in arrays)
-    return mixture.n_components, mixture.n_features, weights, means, variances
+    arrays = (mixture.weights, mixture.means, mixture.covariances)
+    weights, means, covariances = (array.astype("<f4").tobytes() for array in arrays)
+    return mixture.n_components, mixture.n_features, weights, means, covariances
 
 
 def mixture_from_blobs(
-    n_components: int, n_features: int, weights: bytes, means: bytes, variances: bytes, *, expected_features: int
+    n_components: int,
+    n_features: int,
+    weights: bytes,
+    means: bytes,
+    variances: bytes,
+    *,
+    expected_features: int,
+    covariance: str,
 ) -> GaussianMixture:
     """Inverse of :func:`mixture_to_blobs`, up to float32.
 
@@ -109,16 +116,18 @@ def mixture_from_blobs(
     """
     if n_components < 1 or n_features != expected_features:
         raise ValueError(f"expected a mixture of shape (K, {expected_features}), got ({n_components}, {n_features})")
-    shapes = ((n_components,), (n_components, n_features), (n_components, n_features))
+    kind = COVARIANCE_TYPES[covariance]
+    shapes = ((n_components,), (n_components, n_features), kind.shape(n_components, n_features))
     arrays = []
     for blob, shape in zip((weights, means, variances), shapes, strict=True):
         if len(blob) != 4 * int(np.prod(shape)):
             raise ValueError(f"expected an array of shape {shape}, got {len(blob)} bytes")
         arrays.append(np.frombuffer(blob, dtype="<f4").reshape(shape))
-    _weights, mu, sigma2 = arrays
+    pi, mu, sigma = arrays
+    sigma2 = kind.variances(sigma, n_components, n_features)
     # finite, but so far out that scores would overflow: no features are like that
     if np.abs(mu).max() > _LARGEST_MEAN or not (
         sigma2.min() >= _SMALLEST_VARIANCE and sigma2.max() <= _LARGEST_VARIANCE
     ):
         raise ValueError("means or variances out of any feature's range")
-    return GaussianMixture(*arrays)
+    return GaussianMixture(pi, mu, sigma, kind)

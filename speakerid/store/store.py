@@ -254,7 +254,9 @@ class Store:
 
     def _mixture(self, name: str, *blobs: Any) -> GaussianMixture:
         try:
-            mixture = mixture_from_blobs(*blobs, expected_features=self.front_end.n_features)
+            mixture = mixture_from_blobs(
+                *blobs, expected_features=self.front_end.n_features, covariance=self.training.covariance
+            )
         except ValueError as error:
             raise NotAStoreError(
                 f"{self.path}: the model of {name} is damaged: {error}; remove the speaker and enrol again"

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,8 +44,8 @@ __all__ = ["EnrolledSpeaker", "EnrollmentReport", "Problem", "enroll_gathered", 
 _BATCH_RECORDINGS = 64
 _BATCH_FRAMES = 6_000_000
 _ATTEMPTS = 20
-# so many speakers' frames share the calls between the matrix products; more gain nothing and wait for each other
-_SPEAKERS_SIDE_BY_SIDE = 8
+# a worker trains so many speakers at a time; their frames are in memory
+_SPEAKERS_A_JOB = 32
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,8 @@ class EnrolledSpeaker:
         Of the speaker in all.
     components, components_asked : int
         Of the model; less than asked when there is too little speech.
+    chosen : bool
+        The number of components was chosen by BIC.
     log_likelihood : float
         Of the model's own frames, nats a frame.
     iterations : int
@@ -91,6 +93,7 @@ class EnrolledSpeaker:
     speech_seconds: float
     components: int
     components_asked: int
+    chosen: bool
     log_likelihood: float
     iterations: int
 
@@ -125,6 +128,7 @@ def enroll_recordings(
     *,
     config: Config | None = None,
     replace: bool = False,
+    components: int | Literal["auto"] | None = None,
     channel: int | None = None,
     jobs: int | None = None,
     progress: Callable[[int], None] | None = None,
@@ -142,6 +146,8 @@ def enroll_recordings(
         refused.
     replace : bool
         Forget what these speakers had before.
+    components : int or "auto", optional
+        In place of the number in the settings.
     channel : int, optional
         Channel to take, counted from 1.
     jobs : int, optional
@@ -170,7 +176,7 @@ def enroll_recordings(
             with contextlib.suppress(RecordingError):
                 array_stream(source.samples, source.sample_rate, sample_rate=source.sample_rate).close()
         grouped.setdefault(normal_name(name), []).append(source)
-    front_end, training = _settings(store_path, config)
+    front_end, training = _settings(store_path, config, components)
     minimum = (config or Config()).decision.minimum_speech_seconds
     report = EnrollmentReport()
     writer = _Writer(store_path, front_end, training, replace=replace, report=report, jobs=effective_jobs(jobs))
@@ -204,13 +210,18 @@ def enroll_gathered(
     return report
 
 
-def _settings(store_path: Path, config: Config | None) -> tuple[FrontEndConfig, TrainingConfig]:
+def _settings(
+    store_path: Path, config: Config | None, components: int | Literal["auto"] | None
+) -> tuple[FrontEndConfig, TrainingConfig]:
+    def asked(training: TrainingConfig) -> TrainingConfig:
+        return training if components is None else dataclasses.replace(training, components=components)
+
     if not store_path.exists():
         config = config or Config()
-        return config.front_end, config.training
+        return config.front_end, asked(config.training)
     with Store(store_path) as store:
-        if config is not None:
-            store.require(config.front_end, config.training, whose="the ones asked for")
+        front_end, training = (config.front_end, config.training) if config else (store.front_end, store.training)
+        store.require(front_end, asked(training), whose="the ones asked for")
         return store.front_end, store.training
 
 
@@ -290,8 +301,8 @@ class _Writer:
     def write(self, batch: Sequence[_Speaker]) -> None:
         for _attempt in range(_ATTEMPTS):
             plans = list(self._plan(batch))
-            groups = [plans[i : i + _SPEAKERS_SIDE_BY_SIDE] for i in range(0, len(plans), _SPEAKERS_SIDE_BY_SIDE)]
-            trained = [result for group in map_in_order(self._train, groups, self.jobs) for result in group]
+            step = _SPEAKERS_A_JOB * self.jobs
+            trained = [result for i in range(0, len(plans), step) for result in self._train(plans[i : i + step])]
             updates = [t.update for t in trained if t.update is not None]
             if updates:
                 try:
@@ -351,11 +362,9 @@ class _Writer:
             yield plan
 
     def _train(self, plans: Sequence[_Plan]) -> list[_Trained]:
-        """Train some speakers side by side."""
         adding = [plan for plan in plans if plan.added]
-        models = dict(
-            zip((p.name for p in adding), train_each([*map(self._frames, adding)], self.training), strict=True)
-        )
+        trained = train_each([*map(self._frames, adding)], self.training, jobs=self.jobs)
+        models = dict(zip((plan.name for plan in adding), trained, strict=True))
         return [self._finish(plan, models.get(plan.name)) for plan in plans]
 
     def _frames(self, plan: _Plan) -> NDArray[np.float32]:
@@ -432,6 +441,7 @@ def _summary(plan: _Plan, mixture: GaussianMixture, record: dict[str, Any]) -> E
         speech_seconds=seconds,
         components=mixture.n_components,
         components_asked=record.get("components_asked", mixture.n_components),
+        chosen=bool(record.get("considered")),
         log_likelihood=float(history[-1]),
         iterations=len(history) - 1,
     )

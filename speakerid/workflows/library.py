@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -25,6 +26,7 @@ def enroll(
     sample_rate: int | None = None,
     config: Config | None = None,
     replace: bool = False,
+    components: int | Literal["auto"] | None = None,
     channel: int | None = None,
     jobs: int | None = None,
 ) -> EnrollmentReport:
@@ -39,7 +41,7 @@ def enroll(
         The store; made if it does not exist.
     sample_rate : int, optional
         Of the arrays, in Hz.
-    config, replace, channel, jobs
+    config, replace, components, channel, jobs
         As in :func:`speakerid.workflows.enroll.enroll_recordings`.
 
     Returns
@@ -56,9 +58,13 @@ def enroll(
     """
     if not isinstance(recordings, Mapping):
         gathered = gather_for_enrollment([os.fspath(recordings)])
-        return enroll_gathered(db, gathered, config=config, replace=replace, channel=channel, jobs=jobs)
+        return enroll_gathered(
+            db, gathered, config=config, replace=replace, components=components, channel=channel, jobs=jobs
+        )
     items = [(name, source) for name, given in recordings.items() for source in _sources(name, given, sample_rate)]
-    return enroll_recordings(db, items, config=config, replace=replace, channel=channel, jobs=jobs)
+    return enroll_recordings(
+        db, items, config=config, replace=replace, components=components, channel=channel, jobs=jobs
+    )
 
 
 def _sources(name: str, given: Given | Iterable[Given], sample_rate: int | None) -> Iterable[Source]:

@@ -10,16 +10,34 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from speakerid.mixtures import GaussianMixture, density, frame_log_likelihoods
+import speakerid.scoring.stack as module
+from speakerid.mixtures import GaussianMixture, frame_log_likelihoods
 from speakerid.scoring import MixtureStack
 
 WIDTH = 4
+TYPES = ("diagonal", "spherical", "tied", "full")
 
 
-def a_speaker(k: int, seed: int, *, offset: float = 0.0, d: int = WIDTH) -> GaussianMixture:
+def a_speaker(
+    k: int, seed: int, *, offset: float = 0.0, d: int = WIDTH, kind: str = "diagonal", scale: float = 1.0
+) -> GaussianMixture:
     rng = np.random.default_rng(seed)
-    means = offset + rng.normal(0, 2, (k, d))
-    return GaussianMixture(rng.dirichlet(np.full(k, 3.0)), means, rng.uniform(0.2, 2.0, (k, d)))
+    means = offset + scale * rng.normal(0, 2, (k, d))
+    weights = rng.dirichlet(np.full(k, 3.0))
+    if kind == "diagonal":
+        covariances = rng.uniform(0.2, 2.0, (k, d))
+    elif kind == "spherical":
+        covariances = rng.uniform(0.2, 2.0, k)
+    else:
+        factors = rng.normal(0, 0.5, (k, d, d))
+        covariances = factors @ factors.swapaxes(1, 2) + 0.4 * np.eye(d)
+        if kind == "tied":
+            covariances = covariances[0]
+    return GaussianMixture(weights, means, scale**2 * covariances, kind)
+
+
+def one_by_one(speakers: list[GaussianMixture], X: NDArray[Any]) -> NDArray[np.float64]:
+    return np.stack([frame_log_likelihoods(speaker, X) for speaker in speakers], axis=1)
 
 
 def frames(n: int, seed: int, *, offset: float = 0.0) -> NDArray[np.float64]:
@@ -30,32 +48,49 @@ SIZES = [3, 1, 8, 3, 5, 1, 16, 8]
 SPEAKERS = [a_speaker(k, seed) for seed, k in enumerate(SIZES)]
 
 
-@given(sizes=st.lists(st.integers(1, 9), min_size=1, max_size=12), n=st.integers(1, 300), seed=st.integers(0, 10000))
-@settings(max_examples=40, deadline=None)
-def test_each_column_is_its_mixtures_likelihood(sizes: list[int], n: int, seed: int) -> None:
-    speakers = [a_speaker(k, seed + i) for i, k in enumerate(sizes)]
+@given(
+    kind=st.sampled_from(TYPES),
+    sizes=st.lists(st.integers(1, 9), min_size=1, max_size=12),
+    n=st.integers(1, 300),
+    seed=st.integers(0, 10000),
+)
+@settings(max_examples=80, deadline=None)
+def test_each_column_is_its_mixtures_likelihood(kind: str, sizes: list[int], n: int, seed: int) -> None:
+    speakers = [a_speaker(k, seed + i, kind=kind) for i, k in enumerate(sizes)]
     X = frames(n, seed)
     scores = MixtureStack(speakers).frame_log_likelihoods(X)
-    expected = np.stack([frame_log_likelihoods(speaker, X) for speaker in speakers], axis=1)
+    expected = one_by_one(speakers, X)
     assert scores.shape == (n, len(sizes))
     assert scores.dtype == np.float32
     np.testing.assert_allclose(scores, expected, rtol=1e-5, atol=2e-4)
 
 
+@pytest.mark.parametrize("kind", TYPES)
 @pytest.mark.parametrize("offset", [0.0, 300.0])
 @pytest.mark.parametrize("given_as", [np.float32, np.float64])
-def test_scores_far_from_the_origin(offset: float, given_as: Any) -> None:
-    speakers = [a_speaker(k, seed, offset=offset) for seed, k in enumerate(SIZES)]
+def test_scores_far_from_the_origin(kind: str, offset: float, given_as: Any) -> None:
+    speakers = [a_speaker(k, seed, offset=offset, kind=kind) for seed, k in enumerate(SIZES)]
     X = frames(500, 1, offset=offset).astype(given_as)
-    expected = np.stack([frame_log_likelihoods(speaker, X) for speaker in speakers], axis=1)
+    expected = one_by_one(speakers, X)
     scores = MixtureStack(speakers).frame_log_likelihoods(X)
     np.testing.assert_allclose(scores, expected, rtol=1e-5, atol=5e-4)
     means = MixtureStack(speakers).mean_log_likelihoods(X)
     np.testing.assert_allclose(means, expected.mean(axis=0), rtol=1e-5, atol=1e-4)
 
 
-def test_the_mean_is_the_mean_over_the_frames() -> None:
-    stack = MixtureStack(SPEAKERS)
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("scale", [1e-6, 1e6])
+def test_scores_in_other_units(kind: str, scale: float) -> None:
+    speakers = [a_speaker(k, seed, kind=kind, scale=scale) for seed, k in enumerate(SIZES)]
+    X = scale * frames(300, 8)
+    np.testing.assert_allclose(
+        MixtureStack(speakers).frame_log_likelihoods(X), one_by_one(speakers, X), rtol=1e-5, atol=5e-4
+    )
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_the_mean_is_the_mean_over_the_frames(kind: str) -> None:
+    stack = MixtureStack([a_speaker(k, seed, kind=kind) for seed, k in enumerate(SIZES)])
     X = frames(777, 2)
     means = stack.mean_log_likelihoods(X)
     assert means.shape == (8,)
@@ -97,13 +132,40 @@ def test_frames_drawn_from_a_speaker_score_best_for_it() -> None:
         assert int(MixtureStack(SPEAKERS).mean_log_likelihoods(X).argmax()) == i
 
 
-def test_small_tiles_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", TYPES)
+def test_small_tiles_and_blocks_give_the_same(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     X = frames(1000, 7)
-    stack = MixtureStack(SPEAKERS)
+    speakers = [a_speaker(k, seed, kind=kind) for seed, k in enumerate(SIZES)]
+    stack = MixtureStack(speakers)
     whole, means = stack.frame_log_likelihoods(X), stack.mean_log_likelihoods(X)
-    monkeypatch.setattr(density, "_TILE_BYTES", 1)
-    np.testing.assert_allclose(stack.frame_log_likelihoods(X), whole, rtol=1e-5, atol=1e-4)
-    np.testing.assert_allclose(stack.mean_log_likelihoods(X), means, rtol=1e-6)
+    monkeypatch.setattr(module, "_TILE_FRAMES", 7)
+    monkeypatch.setattr(module, "_BLOCK_VALUES", 1)  # a speaker a block
+    for small in (stack, MixtureStack(speakers)):
+        np.testing.assert_allclose(small.frame_log_likelihoods(X), whole, rtol=1e-5, atol=1e-4)
+        np.testing.assert_allclose(small.mean_log_likelihoods(X), means, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_many_speakers_of_mixed_sizes(kind: str) -> None:
+    """More than one block holds, of three sizes in no order: every score lands in its own column."""
+    sizes = np.random.default_rng(9).choice([1, 16, 32], 200).tolist()
+    speakers = [a_speaker(k, 1000 + i, kind=kind) for i, k in enumerate(sizes)]
+    X = frames(60, 10)
+    stack = MixtureStack(speakers)
+    expected = one_by_one(speakers, X)
+    np.testing.assert_allclose(stack.frame_log_likelihoods(X), expected, rtol=1e-5, atol=5e-4)
+    np.testing.assert_allclose(stack.mean_log_likelihoods(X), expected.mean(axis=0), rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("n", [1, 511, 512, 513, 3000])
+def test_the_threads_do_not_matter(monkeypatch: pytest.MonkeyPatch, kind: str, n: int) -> None:
+    stack = MixtureStack([a_speaker(k, seed, kind=kind) for seed, k in enumerate(SIZES)])
+    X = frames(n, 11)
+    expected = stack.mean_log_likelihoods(X)
+    monkeypatch.setattr(module, "_WORTH_A_THREAD", 1)
+    for jobs in (1, 2, 3, None):
+        np.testing.assert_array_equal(stack.mean_log_likelihoods(X, jobs=jobs), expected)
 
 
 def test_nothing_to_score_against() -> None:
@@ -114,6 +176,14 @@ def test_nothing_to_score_against() -> None:
 def test_mixtures_of_different_widths_are_refused() -> None:
     with pytest.raises(ValueError, match=r"different numbers of features: \[4, 5\]"):
         MixtureStack([a_speaker(2, 1), a_speaker(2, 2, d=5)])
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_mixtures_of_different_types_are_refused(kind: str) -> None:
+    for other in sorted(set(TYPES) - {kind}):
+        with pytest.raises(ValueError, match="different covariance types") as caught:
+            MixtureStack([a_speaker(2, 1, kind=kind), a_speaker(2, 2, kind=other)])
+        assert str(sorted([kind, other])) in str(caught.value)
 
 
 def test_nothing_to_score() -> None:

@@ -1,0 +1,373 @@
+"""Tuning: the number of components, and other settings on request, by what the recordings themselves say.
+
+Every candidate is judged on the same recordings in four ways. BIC and AIC (see :mod:`speakerid.mixtures.criteria`) need no
+further recordings: they are summed over the speakers' mixtures. The held-out log-likelihood and the accuracy of
+identification are cross-validated: each fold's recordings are asked of mixtures that were trained on the others.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from speakerid.config import Config, FrontEndConfig, from_dict, to_dict
+from speakerid.errors import ConfigError, TrainingError, UsageError
+from speakerid.mixtures import GaussianMixture, TrainingRecord, train_each
+from speakerid.mixtures.criteria import aic_of, bic_of
+from speakerid.parallel import effective_jobs, map_in_order, one_blas_thread
+from speakerid.scoring import MixtureStack
+from speakerid.workflows.material import Frames, Material
+
+__all__ = [
+    "CRITERIA",
+    "Candidate",
+    "SpeakerRow",
+    "TuneRow",
+    "best_row",
+    "candidates",
+    "chosen_config",
+    "comparable",
+    "compare",
+    "speaker_choices",
+    "too_large",
+]
+
+_MOST_CANDIDATES = 1000
+CRITERIA = ("accuracy", "held-out", "bic", "aic")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Settings to be judged.
+
+    Attributes
+    ----------
+    config : Config
+    varied : tuple of (str, str)
+        The settings that were varied, and their values, apart from the number of components.
+    """
+
+    config: Config
+    varied: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def components(self) -> int | str:
+        """K, or "auto"."""
+        return self.config.training.components
+
+    @property
+    def label(self) -> str:
+        """The varied settings in words; empty if there are none."""
+        return ", ".join(f"{key} = {value}" for key, value in self.varied)
+
+
+@dataclass(frozen=True)
+class SpeakerRow:
+    """How one candidate does for one speaker: K of the mixture, BIC, AIC, and held-out nats a frame (None without)."""
+
+    components: int
+    bic: float
+    aic: float
+    held_out: float | None
+
+
+@dataclass(frozen=True)
+class TuneRow:
+    """How one candidate does.
+
+    Attributes
+    ----------
+    candidate : Candidate
+    components : float
+        K, the mean over the speakers.
+    log_likelihood : float
+        Of the frames trained on, nats a frame.
+    bic, aic : float
+        Summed over the speakers.
+    held_out, held_out_error : float
+        Log-likelihood of held-out frames under their own speaker's mixture, nats a frame, and its standard error over the
+        recordings.
+    right, asked : int
+        Held-out windows that were identified, of how many.
+    accuracy_error : float
+        Standard error of right / asked over the recordings.
+    speakers : dict of str to SpeakerRow
+    """
+
+    candidate: Candidate
+    components: float
+    log_likelihood: float
+    bic: float
+    aic: float
+    held_out: float
+    held_out_error: float
+    right: int
+    asked: int
+    accuracy_error: float
+    speakers: dict[str, SpeakerRow]
+
+    @property
+    def accuracy(self) -> float:
+        """Share of held-out windows that were identified, 0..1."""
+        return self.right / self.asked
+
+
+def candidates(
+    base: Config, components: Sequence[int | str], varied: Mapping[str, Sequence[str]] | None = None
+) -> list[Candidate]:
+    """Return every combination of settings.
+
+    Parameters
+    ----------
+    base : Config
+        What is not varied.
+    components : sequence of int or "auto"
+    varied : mapping of str to sequence of str, optional
+        Names of settings (``covariance``, ``training.variance_floor``, ``front_end.cepstra``) and the values to try.
+
+    Raises
+    ------
+    ConfigError
+        No such setting, or a value that it cannot have.
+    """
+    varied = varied or {}
+    keys = [_table_and_key(base, name) for name in varied]
+    n_combinations = len(components) * math.prod(map(len, varied.values()))
+    if n_combinations > _MOST_CANDIDATES:
+        raise UsageError(f"{n_combinations:,} combinations are too many: try {_MOST_CANDIDATES:,} at most")
+    result: dict[Config, Candidate] = {}
+    for values in itertools.product(*varied.values()):
+        settings = to_dict(base)
+        for (table, key), text in zip(keys, values, strict=True):
+            settings[table][key] = _value(text)
+        label = tuple(zip((key for _table, key in keys), values, strict=True))
+        for k in components:
+            settings["training"]["components"] = k
+            config = from_dict(Config, settings)
+            result.setdefault(config, Candidate(config, label))
+    return list(result.values())
+
+
+def _table_and_key(base: Config, name: str) -> tuple[str, str]:
+    table, _dot, key = name.rpartition(".")
+    tables = {t: v for t, v in to_dict(base).items() if t in ("front_end", "training")}
+    for known, values in tables.items():
+        if key in values and key != "components" and table in ("", known):
+            return known, key
+    settings = ", ".join(k for values in tables.values() for k in values if k != "components")
+    raise ConfigError(f"{name}: no setting that can be varied; known: {settings}")
+
+
+def _value(text: str) -> object:
+    """A number where it is one, else the text."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return {"true": True, "false": False}.get(text, text)
+
+
+Trained = list[tuple[GaussianMixture, TrainingRecord]]
+
+
+def compare(
+    tried: Iterable[Candidate],
+    materials: Mapping[FrontEndConfig, Material],
+    *,
+    test_seconds: float,
+    jobs: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> list[TuneRow]:
+    """Judge candidates.
+
+    Parameters
+    ----------
+    tried : iterable of Candidate
+    materials : mapping of FrontEndConfig to Material
+        For the front end of every candidate.
+    test_seconds : float
+        Held-out recordings are cut into windows of about so much speech, and each is identified.
+    jobs : int, optional
+        Workers; all cores if left out. The result does not depend on it.
+    progress : callable, optional
+        Called with the number of candidates that are done.
+
+    Raises
+    ------
+    TrainingError
+        A speaker's mixture cannot be trained.
+    """
+    rows = []
+    for done, candidate in enumerate(tried, start=1):
+        rows.append(_judge(candidate, materials[candidate.config.front_end], test_seconds, effective_jobs(jobs)))
+        if progress is not None:
+            progress(done)
+    return rows
+
+
+def _judge(candidate: Candidate, material: Material, test_seconds: float, jobs: int) -> TuneRow:
+    front_end = candidate.config.front_end
+    names = list(material.pieces)
+    whole = _train(candidate, {n: [f for f, _fold in material.pieces[n]] for n in names}, jobs)
+    window = max(round(test_seconds * front_end.sample_rate / front_end.frame_shift), 1)
+    asked = []
+    for fold in range(material.n_folds):
+        rest = {n: [f for f, other in material.pieces[n] if other != fold] for n in names}
+        # a speaker whose recordings are all in this fold cannot be asked for, but is a rival of the others
+        known = [n for n in names if rest[n]]
+        held_out = [(names.index(n), f) for n in known for f, other in material.pieces[n] if other == fold]
+        if not held_out:
+            continue
+        trained = dict(zip(known, _train(candidate, {n: rest[n] for n in known}, jobs), strict=True))
+        stack = MixtureStack([trained.get(n, all_of_it)[0] for n, all_of_it in zip(names, whole, strict=True)])
+        with one_blas_thread():
+            results = map_in_order(partial(_ask, stack, window), held_out, jobs)
+            asked += [(names[i], *result) for (i, _frames), result in zip(held_out, results, strict=True)]
+    return _row(candidate, dict(zip(names, whole, strict=True)), asked)
+
+
+def _train(candidate: Candidate, frames: Mapping[str, Sequence[Frames]], jobs: int) -> Trained:
+    results = train_each([np.concatenate(parts) for parts in frames.values()], candidate.config.training, jobs=jobs)
+    trained = []
+    for name, result in zip(frames, results, strict=True):
+        if isinstance(result, TrainingError):
+            raise TrainingError(f"{name}: {result}")
+        trained.append(result)
+    return trained
+
+
+def _ask(stack: MixtureStack, window: int, item: tuple[int, Frames]) -> tuple[float, int, int, int]:
+    """Log-likelihood of all frames under the speaker's own mixture, frames, windows right, windows."""
+    speaker, frames = item
+    windows = np.array_split(frames, max(len(frames) // window, 1))
+    scores = np.stack([stack.mean_log_likelihoods(w) for w in windows])
+    own = sum(len(w) * s[speaker] for w, s in zip(windows, scores, strict=True))
+    return float(own), len(frames), int(np.count_nonzero(scores.argmax(axis=1) == speaker)), len(windows)
+
+
+def _row(
+    candidate: Candidate,
+    whole: Mapping[str, tuple[GaussianMixture, TrainingRecord]],
+    asked: Sequence[tuple[str, float, int, int, int]],
+) -> TuneRow:
+    if not asked:
+        raise UsageError(
+            "nothing can be held out: every speaker has a single session, or a recording of a frame or two"
+        )
+    speakers = {}
+    for name, (mixture, record) in whole.items():
+        total, p = record.n_frames * record.log_likelihoods[-1], mixture.n_parameters
+        own = [(ll, n) for who, ll, n, _right, _asked in asked if who == name]
+        held = sum(ll for ll, _n in own) / sum(n for _ll, n in own) if own else None
+        speakers[name] = SpeakerRow(mixture.n_components, bic_of(total, p, record.n_frames), aic_of(total, p), held)
+    records = [record for _mixture, record in whole.values()]
+    held_out, held_out_error = _ratio([ll for _w, ll, _n, _r, _a in asked], [n for _w, _ll, n, _r, _a in asked])
+    _share, accuracy_error = _ratio([r for *_x, r, _a in asked], [a for *_x, a in asked])
+    return TuneRow(
+        candidate=candidate,
+        components=float(np.mean([mixture.n_components for mixture, _record in whole.values()])),
+        log_likelihood=sum(r.n_frames * r.log_likelihoods[-1] for r in records) / sum(r.n_frames for r in records),
+        bic=sum(s.bic for s in speakers.values()),
+        aic=sum(s.aic for s in speakers.values()),
+        held_out=held_out,
+        held_out_error=held_out_error,
+        right=sum(right for *_rest, right, _asked in asked),
+        asked=sum(n for *_rest, n in asked),
+        accuracy_error=accuracy_error,
+        speakers=speakers,
+    )
+
+
+def _ratio(tops: Sequence[float], bottoms: Sequence[int]) -> tuple[float, float]:
+    """Σ top / Σ bottom over recordings, and its standard error (Cochran 1977, eq. 2.44, the ratio estimator)."""
+    top, bottom = np.asarray(tops, dtype=np.float64), np.asarray(bottoms, dtype=np.float64)
+    ratio = top.sum() / bottom.sum()
+    n = len(top)
+    spread = np.square(top - ratio * bottom).sum() * (n / max(n - 1, 1))
+    return float(ratio), float(np.sqrt(spread) / bottom.sum())
+
+
+def comparable(rows: Sequence[TuneRow]) -> bool:
+    """Whether likelihoods can be compared: those of other features are densities of other quantities."""
+    return len({row.candidate.config.front_end for row in rows}) == 1
+
+
+def best_row(rows: Sequence[TuneRow], criterion: str) -> tuple[TuneRow, str]:
+    """Choose a row, and say why in a few words.
+
+    By accuracy: of all within one standard error of the best accuracy (Breiman et al. 1984, section 3.4.3) the one whose
+    mixtures fit held-out speech best, because windows that all are identified tell nothing more. Between front ends
+    accuracy alone decides, and where it is equal the first.
+
+    Raises
+    ------
+    UsageError
+        A criterion of likelihood, and rows of different front ends.
+    """
+    if not comparable(rows):
+        if criterion != "accuracy":
+            raise UsageError(
+                f"{criterion} cannot compare front ends, whose features are other quantities: choose by accuracy"
+            )
+        best = max(rows, key=lambda r: r.accuracy)
+        rows = [r for r in rows if r.candidate.config.front_end == best.candidate.config.front_end]
+    if len(rows) == 1:
+        return rows[0], "there was no other"
+    if criterion == "bic":
+        return min(rows, key=lambda r: r.bic), "the smallest BIC"
+    if criterion == "aic":
+        return min(rows, key=lambda r: r.aic), "the smallest AIC"
+    likeliest = max(rows, key=lambda r: r.held_out)
+    if criterion == "held-out" or len(rows[0].speakers) < 2:
+        return likeliest, "the largest held-out log-likelihood"
+    best = max(rows, key=lambda r: (r.accuracy, r.accuracy_error))
+    near = [r for r in rows if r.accuracy >= best.accuracy - best.accuracy_error]
+    chosen = max(near, key=lambda r: r.held_out)
+    share = f"{100 * best.accuracy:.1f} %"
+    if len(near) == 1:
+        return chosen, f"the best accuracy, {share}; no other is within one standard error of it"
+    if all(r.accuracy == best.accuracy for r in near):
+        return chosen, f"the largest held-out log-likelihood of the {len(near)} with the best accuracy, {share}"
+    return chosen, (
+        f"the largest held-out log-likelihood of the {len(near)} whose accuracy is within one standard error "
+        f"({100 * best.accuracy_error:.1f} points) of the best, {share}"
+    )
+
+
+def too_large(tried: Sequence[Candidate], materials: Mapping[FrontEndConfig, Material]) -> list[Candidate]:
+    """Candidates with more components than any speaker has speech for: they would all train the same mixtures."""
+
+    def possible(candidate: Candidate) -> int:
+        frames = materials[candidate.config.front_end].most_frames()
+        return max(frames // candidate.config.training.minimum_frames_per_component, 1)
+
+    return [c for c in tried if isinstance(c.components, int) and c.components > possible(c)]
+
+
+def chosen_config(row: TuneRow, *, per_speaker: bool) -> Config:
+    """The settings to enrol with; K chosen for each speaker by BIC if `per_speaker`."""
+    config = row.candidate.config
+    return replace(config, training=replace(config.training, components="auto")) if per_speaker else config
+
+
+def speaker_choices(rows: Sequence[TuneRow], chosen: TuneRow, name: str) -> dict[str, Any]:
+    """K for one speaker by each criterion, among rows that differ from the chosen one in K only.
+
+    None where nothing was held out.
+    """
+    group = [r for r in rows if r.candidate.varied == chosen.candidate.varied]
+    numbered = [r for r in group if r.candidate.components != "auto"]
+    fixed = [r.speakers[name] for r in numbered or group]
+    held = [s for s in fixed if s.held_out is not None]
+    return {
+        "bic": min(fixed, key=lambda s: s.bic).components,
+        "aic": min(fixed, key=lambda s: s.aic).components,
+        "held_out": max(held, key=lambda s: (s.held_out is not None, s.held_out)).components if held else None,
+    }
