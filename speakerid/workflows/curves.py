@@ -57,11 +57,11 @@ def draw_curves(rows: Sequence[TuneRow], chosen: TuneRow, path: str | Path, *, t
             share, spread = [100 * r.accuracy for r in fixed], [100 * r.accuracy_error for r in fixed]
             accuracy.errorbar(sizes, share, spread, fmt=frames, color=colour, capsize=3)
             for row in auto:
-                star = {"marker": "*", "color": colour, "ms": 12, "mec": "black"}
+                star: dict[str, Any] = {"marker": "*", "color": colour, "ms": 12, "mec": "black"}
                 criteria.plot([row.components], [row.bic], **star)
                 likelihood.plot([row.components], [row.held_out], **star)
-                label = f"{prefix}K by BIC for each speaker, at the mean K"
-                accuracy.plot([row.components], [100 * row.accuracy], label=label, **star)
+                star["label"] = f"{prefix}K by BIC for each speaker, at the mean K"
+                accuracy.plot([row.components], [100 * row.accuracy], **star)
         for axes, title, unit in (
             (criteria, "BIC and AIC (smallest is best)", "summed over the speakers"),
             (likelihood, "Log-likelihood, trained on and held out", "nats a frame"),
