@@ -75,15 +75,40 @@ def _controller() -> Any:
 def worker_threads(jobs: int) -> Iterator[Callable[[Callable[[Item], Result], Iterable[Item]], Iterable[Result]]]:
     """Give a ``map`` that works on `jobs` threads, kept for as long as anybody is inside; results come in order.
 
-    For short pieces of work that are asked for again and again, such as the iterations of EM.
+    For short pieces of work that are asked for again and again, such as the iterations of EM: the caller works too, and
+    every thread takes the next piece when it is done with one, so that nobody is woken for each. All results are kept
+    until the last piece is done.
     """
     if jobs == 1:
         yield map
         return
-    from concurrent.futures import ThreadPoolExecutor
+    from concurrent.futures import ThreadPoolExecutor, wait
 
-    with _short_patience(), ThreadPoolExecutor(jobs, thread_name_prefix="speakerid") as pool:
-        yield pool.map
+    with _short_patience(), ThreadPoolExecutor(jobs - 1, thread_name_prefix="speakerid") as pool:
+
+        def run(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+            waiting = list(items)
+            numbers = iter(range(len(waiting)))  # taking the next one is one step of the interpreter
+            results: list[Any] = [None] * len(waiting)
+
+            def work() -> None:
+                try:
+                    for number in numbers:
+                        results[number] = function(waiting[number])
+                finally:
+                    for _number in numbers:  # after an error nobody begins another piece
+                        pass
+
+            helpers = [pool.submit(work) for _ in range(min(jobs, len(waiting)) - 1)]
+            try:
+                work()
+            finally:
+                wait(helpers)
+            for helper in helpers:
+                helper.result()
+            return results
+
+        yield run
 
 
 @contextlib.contextmanager

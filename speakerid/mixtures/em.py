@@ -20,7 +20,8 @@ from speakerid.mixtures.frames import Frames
 from speakerid.mixtures.gaussian_mixture import GaussianMixture
 from speakerid.mixtures.initialisation import initialise_each
 from speakerid.mixtures.maximum_likelihood import update_each
-from speakerid.mixtures.statistics import Map, SufficientStatistics, accumulate_each
+from speakerid.mixtures.standardisation import Map
+from speakerid.mixtures.statistics import SufficientStatistics, accumulate_each
 
 __all__ = ["Training", "TrainingRecord", "expectation_maximisation"]
 
@@ -180,7 +181,7 @@ class Training:
     def take(self, before: GaussianMixture, n_removed: int, statistics: SufficientStatistics) -> None:
         """Keep an updated mixture and its statistics, unless the likelihood fell: then it is the one `before`."""
         rise = statistics.mean_log_likelihood - self.history[-1]
-        if not rise >= -self._rounding():  # NaN is a fall too
+        if not rise >= 0 and not rise >= -self._rounding():  # NaN is a fall too
             self.error = TrainingError(
                 f"the log-likelihood fell by {-rise:.3g} nats a frame in iteration {len(self.history)} of EM; this is a "
                 "defect of speakerid or of the processor's arithmetic: please report it with the recording"

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from speakerid.errors import TrainingError
 from speakerid.mixtures.covariances import CovarianceType, covariance_type
 from speakerid.mixtures.design import n_rows
-from speakerid.mixtures.standardisation import Standardisation, frame_moments
+from speakerid.mixtures.standardisation import Map, Standardisation, frame_moments
 
 __all__ = ["Frames", "checked_training_frames"]
 
@@ -31,11 +31,13 @@ _CACHE_BYTES = 32 << 20
 # evenly, in steps that let speakers meet others with tiles of the same size.
 _LONGEST_TILE, _STEP = 2048, 32
 _FEW_FRAMES, _TILE_OF_FEW = 8192, 512
-_TILE_VALUES = 1 << 20
+_TILE_VALUES, _DESIGN_VALUES = 1 << 20, 1 << 19
+_TILES_A_TASK = 4
 
 
-def _tile_size(n_frames: int, n_components: int) -> int:
-    longest = max(min(_TILE_VALUES // n_components, _LONGEST_TILE) // _STEP, 1) * _STEP
+def _tile_size(n_frames: int, n_components: int, rows: int) -> int:
+    most = min(_TILE_VALUES // n_components, _DESIGN_VALUES // rows, _LONGEST_TILE)
+    longest = max(most // _STEP, 1) * _STEP
     if n_frames < _FEW_FRAMES:
         longest = min(longest, _TILE_OF_FEW)
     n_tiles = max(-(-n_frames // longest), 1)
@@ -108,14 +110,22 @@ class Frames:
         *,
         n_components: int,
         dtype: DTypeLike = np.float32,
+        run: Map = map,
     ) -> Frames:
         """Prepare frames, shape (n, d), in the given units or in their own, for mixtures of up to so many components."""
         kind = covariance_type(kind)
         n_constant = 0
         if standardisation is None:
-            centre, moments, n_constant = frame_moments(X, products=kind.uses_products)
+            centre, moments, n_constant = frame_moments(X, products=kind.uses_products, run=run)
             standardisation = kind.standardisation(centre, moments)
-        return cls(X, kind, standardisation, np.dtype(dtype), n_constant, _tile_size(len(X), n_components))
+        return cls(
+            X,
+            kind,
+            standardisation,
+            np.dtype(dtype),
+            n_constant,
+            _tile_size(len(X), n_components, n_rows(kind, X.shape[1])),
+        )
 
     def __len__(self) -> int:
         return len(self.X)
@@ -166,7 +176,7 @@ class Frames:
         return self._products
 
     @staticmethod
-    def keep(several: Sequence[Frames]) -> None:
+    def keep(several: Sequence[Frames], run: Map = map) -> None:
         """Keep those that are small enough, side by side, so that one call can work on many."""
         groups: dict[tuple[int, int], list[Frames]] = {}
         for frames in several:
@@ -178,6 +188,11 @@ class Frames:
             first = 0
             for frames in group:
                 end = first + frames.n_tiles
-                frames.write_units(slice(0, frames.n_tiles), block[first:end])
+                parts = [
+                    slice(i, min(i + _TILES_A_TASK, frames.n_tiles)) for i in range(0, frames.n_tiles, _TILES_A_TASK)
+                ]
+                rooms = [block[first + part.start : first + part.stop] for part in parts]
+                tasks = zip([frames] * len(parts), parts, rooms, strict=True)
+                list(run(lambda task: task[0].write_units(*task[1:]), tasks))
                 frames.block, frames.first_tile = block, first
                 first = end

@@ -25,7 +25,8 @@ from speakerid.mixtures.design import complete_design, to_original
 from speakerid.mixtures.frames import Frames, checked_training_frames
 from speakerid.mixtures.gaussian_mixture import GaussianMixture
 from speakerid.mixtures.maximum_likelihood import update_each
-from speakerid.mixtures.statistics import Map, SufficientStatistics, accumulate_each
+from speakerid.mixtures.standardisation import Map
+from speakerid.mixtures.statistics import SufficientStatistics, accumulate_each
 from speakerid.parallel import one_blas_thread
 
 __all__ = ["INITIALISATIONS", "initialise", "initialise_each"]

@@ -8,16 +8,18 @@ share of the frames' own variance.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Standardisation", "Whitening", "frame_moments"]
+__all__ = ["Map", "Standardisation", "Whitening", "frame_moments"]
 
 Array = NDArray[Any]
 Float64 = NDArray[np.float64]
+Map = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 _CHUNK_VALUES = 1 << 16
 # A direction whose variance is less than this share of its features' counts as never moving: what is left is rounding.
 _NO_VARIANCE = 1e-10
@@ -129,7 +131,7 @@ def _symmetric(matrices: Float64) -> Float64:
     return np.asarray(0.5 * (matrices + matrices.swapaxes(-1, -2)))
 
 
-def frame_moments(X: Array, *, products: bool) -> tuple[Float64, Float64, int]:
+def frame_moments(X: Array, *, products: bool, run: Map = map) -> tuple[Float64, Float64, int]:
     """Mean (d,), variance (d,) or covariance (d, d) of frames (n, d), and how many features never move.
 
     A feature that moves by less than a millionth of its mean counts as never moving, and gets variance 1: float32 does not
@@ -138,12 +140,18 @@ def frame_moments(X: Array, *, products: bool) -> tuple[Float64, Float64, int]:
     n, d = X.shape
     # around the first frame: what never moves gives exact zeros, and an offset of many deviations costs no digits
     pivot = X[0].astype(np.float64)
+    step = max(_CHUNK_VALUES // d, 1)
+    ones = np.ones(step)
+
+    def sums(begin: int) -> tuple[Float64, Float64]:
+        part = X[begin : begin + step] - pivot
+        weights = ones[: len(part)]
+        return weights @ part, part.T @ part if products else weights @ np.square(part)
+
     first, second = np.zeros(d), np.zeros((d, d) if products else d)
-    ones = np.ones(max(_CHUNK_VALUES // d, 1))
-    for begin in range(0, n, len(ones)):
-        part = X[begin : begin + len(ones)] - pivot
-        first += ones[: len(part)] @ part
-        second += part.T @ part if products else ones[: len(part)] @ np.square(part)
+    for one, two in run(sums, range(0, n, step)):
+        first += one
+        second += two
     first /= n
     second /= n
     second -= np.outer(first, first) if products else np.square(first)

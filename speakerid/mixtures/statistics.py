@@ -7,7 +7,7 @@ the frames under the same model add up to those of the whole, so chunked, parall
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,7 @@ from speakerid.mixtures.design import (
 )
 from speakerid.mixtures.frames import Frames
 from speakerid.mixtures.gaussian_mixture import GaussianMixture
+from speakerid.mixtures.standardisation import Map
 from speakerid.mixtures.workspace import Workspace
 from speakerid.parallel import effective_jobs, one_blas_thread, worker_threads
 
@@ -34,9 +35,10 @@ __all__ = ["SufficientStatistics", "accumulate", "accumulate_each", "by_size", "
 
 # responsibilities that are worked on in one go: half a megabyte in float32
 _PACK_VALUES = 1 << 17
+# each has sums of its own: so many threads can share a mixture, and so many times its size is the memory
+_MOST_TASKS = 32
 # below this many multiply-adds a thread an E-step is over before another one has begun
 _WORTH_A_THREAD = 1 << 24
-Map = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,12 +184,20 @@ def _accumulate_group(
     log2_likelihoods = np.zeros(len(mixtures))
     workspace = Workspace(matrix.dtype)
 
-    packs = list(_packs(frames, max(_PACK_VALUES // (k * frames[0].tile_size), 1)))
-    done = run(lambda pack: _pack_sums(kind, matrix, pack, workspace), packs)
-    for pack, (products, likelihoods) in zip(packs, done, strict=True):
-        owners = (piece.owner for piece in pack for _tile in range(piece.n_tiles))
-        for owner, product, likelihood in zip(owners, products, likelihoods.tolist(), strict=True):
-            sums[owner] += product
+    def task(packs: Sequence[Sequence[_Piece]]) -> dict[int, tuple[NDArray[np.float64], float]]:
+        partial: dict[int, tuple[NDArray[np.float64], float]] = {}
+        for pack in packs:
+            owners = (piece.owner for piece in pack for _tile in range(piece.n_tiles))
+            products, likelihoods = _pack_sums(kind, matrix, pack, workspace)
+            for owner, product, likelihood in zip(owners, products, likelihoods.tolist(), strict=True):
+                total, before = partial.setdefault(owner, (np.zeros(product.shape), 0.0))
+                total += product
+                partial[owner] = total, before + likelihood
+        return partial
+
+    for done in run(task, _tasks(frames, max(_PACK_VALUES // (k * frames[0].tile_size), 1))):
+        for owner, (total, likelihood) in done.items():
+            sums[owner] += total
             log2_likelihoods[owner] += likelihood
     precision = kind.common_precision(covariances)
     if precision is not None:
@@ -200,23 +210,31 @@ def _accumulate_group(
         yield SufficientStatistics(len(f), float(log2_likelihoods[b]) * LN2, sums[b, :, d], sums[b, :, :d], second)
 
 
-def _packs(frames: Sequence[Frames], most_tiles: int) -> Iterator[list[_Piece]]:
-    """Cut the tiles of each mixture into pieces, and put small pieces together where their designs lie side by side.
+def _tasks(frames: Sequence[Frames], most_tiles: int) -> Iterator[list[list[_Piece]]]:
+    """Cut the work into tasks of packs of pieces.
 
-    The pieces of a mixture do not depend on its neighbours.
+    The tiles of a mixture are cut into pieces that are worked on in one go, and those of a large one shared out among tasks.
+    Small mixtures are put together into packs where their tiles lie side by side. How a mixture is cut does not depend on
+    its neighbours.
     """
     pack: list[_Piece] = []
-    size = 0
     for b, f in enumerate(frames):
-        for first in range(0, f.n_tiles, most_tiles):
-            piece = _Piece(b, f, slice(first, min(first + most_tiles, f.n_tiles)))
-            if pack and not (size + piece.n_tiles <= most_tiles and _adjacent(pack[-1], piece)):
-                yield pack
-                pack, size = [], 0
+        if f.n_tiles > most_tiles:
+            pieces = [
+                [_Piece(b, f, slice(first, min(first + most_tiles, f.n_tiles)))]
+                for first in range(0, f.n_tiles, most_tiles)
+            ]
+            step = -(-len(pieces) // _MOST_TASKS)
+            yield from (pieces[i : i + step] for i in range(0, len(pieces), step))
+            continue
+        piece = _Piece(b, f, slice(0, f.n_tiles))
+        if pack and not (sum(p.n_tiles for p in pack) + piece.n_tiles <= most_tiles and _adjacent(pack[-1], piece)):
+            yield [pack]
+            pack = []
+        if piece.n_tiles:
             pack.append(piece)
-            size += piece.n_tiles
     if pack:
-        yield pack
+        yield [pack]
 
 
 def _adjacent(one: _Piece, other: _Piece) -> bool:

@@ -25,7 +25,7 @@ __all__ = ["train", "train_each"]
 
 Trained = tuple[GaussianMixture, TrainingRecord]
 # so many mixtures share the calls between the matrix products; more gain nothing and fall out of the processor's cache
-_SIDE_BY_SIDE = 16
+_SIDE_BY_SIDE = 32
 # K is chosen among powers of two: so many at least, then until so many in a row were worse
 _WORSE_IN_A_ROW = 2
 _TRIED_AT_LEAST = 16
@@ -151,11 +151,11 @@ def _train_group(
     for i, (X, start, _generator) in enumerate(items):
         try:
             frames[i] = Frames.of(
-                checked_training_frames(X), config.covariance, n_components=_size(config, start), dtype=dtype
+                checked_training_frames(X), config.covariance, n_components=_size(config, start), dtype=dtype, run=run
             )
         except TrainingError as error:
             results[i] = error
-    Frames.keep(list(frames.values()))
+    Frames.keep(list(frames.values()), run)
     if config.components == "auto":
         chosen = [i for i in frames if items[i][1] is None]
         results.update(_choose(chosen, frames, items, config, run))
