@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from benchmarks import protocols
+from benchmarks import mixtures, protocols
 from benchmarks.timing import interleaved_medians
 from speakerid.audio import load_samples
 from speakerid.config import Config, FrontEndConfig, TrainingConfig
@@ -176,6 +176,12 @@ By `make benchmark`, interleaved medians. {_machine()}
 {enrolment()}
 
 {commands()}
+
+## Mixtures
+
+{(mixtures.__doc__ or "").strip()}
+
+{mixtures.section()}
 
 ## Accuracy
 

@@ -50,18 +50,14 @@ class StaticFeatures:
         return _half(self.cepstra).tobytes(), np.packbits(self.speech).tobytes()
 
     @staticmethod
-    def from_bytes(
-        cepstra: bytes, speech: bytes, n_frames: int, n_static: int, *, expected: int | None = None
-    ) -> StaticFeatures:
-        """Return what :meth:`to_bytes` wrote; `expected` is the front end's number of static cepstra.
+    def from_bytes(cepstra: bytes, speech: bytes, n_frames: int, n_static: int) -> StaticFeatures:
+        """Return what :meth:`to_bytes` wrote.
 
         Raises
         ------
         ValueError
             The sizes do not fit, or a value is not finite.
         """
-        if expected is not None and n_static != expected:
-            raise ValueError(f"expected {expected} cepstra a frame, got {n_static}")
         if n_frames < 0 or len(cepstra) != 2 * n_frames * n_static or len(speech) != (n_frames + 7) // 8:
             raise ValueError(f"expected {n_frames} frames of {n_static} cepstra, got {len(cepstra)} bytes")
         values = np.frombuffer(cepstra, dtype="<f2").reshape(n_frames, n_static).astype(np.float32)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from speakerid.mixtures.covariances import CovarianceType, covariance_type
+from speakerid.mixtures.covariances import CovarianceType
+from speakerid.mixtures.covariances import covariance_type as _kind
 
 __all__ = ["GaussianMixture"]
 
@@ -138,8 +139,3 @@ class GaussianMixture:
     def __repr__(self) -> str:
         kind = "" if self.covariance_type.name == "diagonal" else f", covariance_type={self.covariance_type.name!r}"
         return f"GaussianMixture(n_components={self.n_components}, n_features={self.n_features}{kind})"
-
-
-def _kind(name: str | CovarianceType) -> CovarianceType:
-    # the constructor's argument hides the function's name
-    return covariance_type(name)

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from speakerid.mixtures.covariances import CovarianceType, covariance_type
+from speakerid.mixtures.covariances import CovarianceType
+from speakerid.mixtures.covariances import covariance_type as _kind
 from speakerid.mixtures.gaussian_mixture import GaussianMixture
 from speakerid.mixtures.statistics import SufficientStatistics, by_size
 
@@ -46,7 +47,7 @@ class UpdateReport:
 def maximum_likelihood_update(
     statistics: SufficientStatistics,
     floor: NDArray[Any] | float,
-    kind: str | CovarianceType = "diagonal",
+    covariance_type: str | CovarianceType = "diagonal",
 ) -> tuple[GaussianMixture, UpdateReport]:
     """Return the maximum-likelihood mixture of statistics, variances at least `floor`.
 
@@ -55,7 +56,7 @@ def maximum_likelihood_update(
     statistics : SufficientStatistics
     floor : float, or for the diagonal type also ndarray, shape (d,)
         In the units of the statistics, squared.
-    kind : str or CovarianceType
+    covariance_type : str or CovarianceType
         That of the mixture the statistics were taken with.
 
     Raises
@@ -63,7 +64,7 @@ def maximum_likelihood_update(
     ValueError
         There are no frames in the statistics, or they are not of that type.
     """
-    kind = covariance_type(kind)
+    kind = _kind(covariance_type)
     if statistics.second.shape != kind.shape(*statistics.first.shape):
         raise ValueError(f"second moments of shape {statistics.second.shape} are not those of {kind} covariances")
     ((mixture, report),) = update_each([statistics], floor, kind)

@@ -228,9 +228,9 @@ class Store:
             )
             for n_frames, n_static, cepstra, speech in rows:
                 try:
-                    static = StaticFeatures.from_bytes(
-                        cepstra, speech, n_frames, n_static, expected=self.front_end.n_static
-                    )
+                    if n_static != self.front_end.n_static:
+                        raise ValueError(f"expected {self.front_end.n_static} cepstra a frame, got {n_static}")  # noqa: TRY301
+                    static = StaticFeatures.from_bytes(cepstra, speech, n_frames, n_static)
                 except ValueError as error:
                     raise NotAStoreError(
                         f"{self.path}: the features of {recording.source} ({name}) are damaged: {error}; "
