@@ -205,8 +205,8 @@ class TrainingConfig:
         EM stops when the mean log-likelihood rises by less than this, in nats a frame.
     variance_floor : float
         Floor of a variance, relative to that feature's variance over all the speaker's frames (of a spherical variance: to
-        the mean over the features; of an eigenvalue of a tied or full covariance: to the frames' covariance, and at least
-        1e-10). Training in float32 loses digits of the likelihood with floors below 1e-4.
+        the mean over the features; of an eigenvalue of a tied or full covariance: to the frames' covariance). Training in
+        float32 loses digits of the likelihood with floors below 1e-4.
     seed : int
         Seed of the generator that k-means and random frames draw from.
     """

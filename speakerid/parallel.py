@@ -15,11 +15,12 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
-__all__ = ["effective_jobs", "map_in_order", "one_blas_thread", "worker_threads"]
+__all__ = ["Map", "effective_jobs", "map_in_order", "one_blas_thread", "worker_threads"]
 
 _SWITCH_SECONDS = 2e-4
 _SLICE_A_JOB = 16
 
+Map = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -27,6 +28,8 @@ Result = TypeVar("Result")
 def effective_jobs(jobs: int | None) -> int:
     """Return how many workers to use; None takes all the processor cores that this process may use."""
     if jobs is not None:
+        if jobs < 1:
+            raise ValueError(f"jobs = {jobs}: expected at least 1, or None for all processor cores")
         return jobs
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
@@ -39,6 +42,7 @@ def one_blas_thread() -> Iterator[None]:
     with _holding.lock:
         _holding.depth += 1
         if _holding.depth == 1:
+            _take_control()
             _holding.limit = _controller().limit(limits=1, user_api="blas")
     try:
         yield
@@ -46,7 +50,18 @@ def one_blas_thread() -> Iterator[None]:
         with _holding.lock:
             _holding.depth -= 1
             if _holding.depth == 0:
+                _take_control()
                 _holding.limit.restore_original_limits()
+                _take_control()
+
+
+def _take_control() -> None:
+    """Since 3.8 threadpoolctl lets one thread only set OpenBLAS, the first; here it is whoever holds the lock."""
+    import threadpoolctl
+
+    clear = getattr(threadpoolctl.OpenBLASController, "clear_controlling_thread", None)
+    if clear is not None:
+        clear(force=True)
 
 
 class _Holding:

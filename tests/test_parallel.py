@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
+import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
-from speakerid.parallel import map_in_order, worker_threads
+from speakerid.config import TrainingConfig
+from speakerid.mixtures import train
+from speakerid.parallel import effective_jobs, map_in_order, one_blas_thread, worker_threads
+from speakerid.scoring import MixtureStack
 
 
 def double(x: int) -> int:
@@ -98,3 +106,76 @@ def test_map_in_order_gives_results_in_order_and_exceptions(jobs: int) -> None:
     with pytest.raises(ValueError, match="no double of -3"):
         list(map_in_order(double, [1, -3, 2], jobs))
     assert sys.getswitchinterval() == before
+
+
+def blas_threads() -> set[int]:
+    """Threads of every BLAS that is loaded, as seen by whoever asks."""
+    np.ones((2, 2)) @ np.ones((2, 2))
+    return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+
+def in_a_thread(function: Callable[[], Any]) -> Any:
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(function).result()
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    """BLAS has two threads before and, if all goes well, after."""
+    with threadpool_limits(2, user_api="blas"):
+        if blas_threads() != {2}:
+            pytest.skip("this BLAS cannot be given two threads")
+        yield
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_blas_is_held_in_any_thread() -> None:
+    with one_blas_thread():
+        assert blas_threads() == {1}
+    assert blas_threads() == {2}
+
+    def hold() -> set[int]:
+        with one_blas_thread():
+            return blas_threads()
+
+    assert in_a_thread(hold) == {1}
+    assert in_a_thread(blas_threads) == {2}
+    assert hold() == {1}  # and here again
+    assert blas_threads() == {2}
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_the_last_one_out_gives_the_threads_back_whoever_was_in_first() -> None:
+    inside, leave = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with one_blas_thread():
+            inside.set()
+            leave.wait(30)
+
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(hold)
+        assert inside.wait(30)
+        with one_blas_thread():
+            assert blas_threads() == {1}
+            leave.set()
+            first.result()
+            assert blas_threads() == {1}
+    assert blas_threads() == {2}
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_training_and_scoring_in_a_thread_give_the_same_bits() -> None:
+    X = np.random.default_rng(1).standard_normal((3000, 20)).astype(np.float32)
+    config = TrainingConfig(components=32, iterations=3)
+    here = train(X, config)[0]
+    assert in_a_thread(lambda: train(X, config)[0]) == here
+    stack = MixtureStack([here] * 3)
+    scores = stack.mean_log_likelihoods(X)
+    np.testing.assert_array_equal(in_a_thread(lambda: stack.mean_log_likelihoods(X)), scores)
+
+
+@pytest.mark.parametrize("jobs", [0, -1])
+def test_no_jobs_are_refused(jobs: int) -> None:
+    with pytest.raises(ValueError, match="expected at least 1"):
+        effective_jobs(jobs)

@@ -115,7 +115,7 @@ def _print(report: EnrollmentReport, layout: str) -> None:
 def _row(speaker: EnrolledSpeaker) -> list[str]:
     state = "replaced" if speaker.replaced else "new" if speaker.new else "extended" if speaker.added else "unchanged"
     components = str(speaker.components)
-    if speaker.components < speaker.components_asked:
+    if speaker.components < speaker.components_asked and not speaker.chosen:
         components += f" of {speaker.components_asked}"
     return [
         speaker.name, state, str(speaker.added), str(speaker.n_recordings), f"{speaker.speech_seconds:.1f}", components,
@@ -138,7 +138,7 @@ def _tell(report: EnrollmentReport, n_left_alone: int, *, quiet: bool) -> None:
             quiet=quiet,
         )
     for speaker in report.speakers:
-        if speaker.components < speaker.components_asked:
+        if speaker.components < speaker.components_asked and not speaker.chosen:
             note(
                 f"{speaker.name}: {speaker.speech_seconds:.1f} s of speech train {speaker.components} components "
                 f"instead of {speaker.components_asked}",

@@ -71,8 +71,9 @@ def parse_components(text: str) -> int | Literal["auto"]:
     text = text.strip()
     if text == "auto":
         return "auto"
-    if text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= 65536:
-        return int(text)
+    digits = text.lstrip("0")
+    if text.isascii() and text.isdigit() and 0 < len(digits) <= 5 and int(digits) <= 65536:
+        return int(digits)
     raise click.BadParameter(f"{text!r}: expected a whole number from 1 to 65536, or auto")
 
 

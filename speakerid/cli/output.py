@@ -15,6 +15,9 @@ import click
 
 from speakerid.audio.paths import shown
 
+_NARROWEST_TEXT = 8
+_WIDTH_OF_A_FILE = 1000
+
 __all__ = ["Progress", "complain", "note", "note_ignored", "print_csv", "print_json", "print_table"]
 
 
@@ -80,22 +83,32 @@ def print_table(columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[str]
     rows : iterable of sequences of str
     """
     from rich.box import SIMPLE_HEAD
+    from rich.cells import cell_len
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     terminal = sys.stdout.isatty()
     # a file or a pipe has no width: nothing is folded there
-    console = Console(file=sys.stdout, width=None if terminal else 1000, highlight=False, emoji=False)
+    console = Console(file=sys.stdout, width=None if terminal else _WIDTH_OF_A_FILE, highlight=False, emoji=False)
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for heading, side in columns:
+    cells = [[Text(cell if cell == "-" else shown(cell)) for cell in row] for row in rows]
+    for number, (heading, side) in enumerate(columns):
         # numbers and headings stay whole; in a narrow terminal it is the texts that are folded
         right = side == "right"
-        table.add_column(heading, justify="right" if right else "left", overflow="fold", no_wrap=right)
-    for row in rows:
-        table.add_row(*(Text(cell if cell == "-" else shown(cell)) for cell in row))
+        widest = max((row[number].cell_len for row in cells), default=0)
+        table.add_column(
+            heading,
+            justify="right" if right else "left",
+            overflow="fold",
+            no_wrap=right,
+            min_width=max(widest, cell_len(heading)) if right else min(widest, _NARROWEST_TEXT),
+        )
+    for row in cells:
+        table.add_row(*row)
     # a number is never cropped: rather the terminal wraps the line
-    console.width = max(console.width, console.measure(table).minimum)
+    least = console.measure(table, options=console.options.update_width(_WIDTH_OF_A_FILE)).minimum
+    console.width = max(console.width, least)
     with console.capture() as capture:
         console.print(table)
     # the box draws empty lines above and below, and pads every line to the full width

@@ -119,7 +119,7 @@ def show(name: str, layout: str, db: str, config_path: str | None, jobs: int, qu
         f"in {len(history) - 1} EM iterations{', converged' if record.get('converged') else ''}"
     )
     if record.get("considered"):
-        tried = ", ".join(f"{k}: {bic:,.0f}" for k, bic in record["considered"])
+        tried = "; ".join(f"K = {k}: {bic:,.0f}" for k, bic in record["considered"])
         click.echo(f"components chosen by BIC, the smallest is best: {tried}")
     columns = [("Recording", "left"), ("Seconds", "right"), ("Speech s", "right"), ("Enrolled", "left"),
                ("Content hash", "left")]  # fmt: skip

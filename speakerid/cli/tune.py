@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+import shlex
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,7 +96,7 @@ def tune(
     identified.
     """
     from speakerid.workflows.curves import PICTURES, draw_curves
-    from speakerid.workflows.tune import best_row, candidates, chosen_config, compare, too_large
+    from speakerid.workflows.tune import best_row, candidates, compare, too_large
 
     files = _outputs(output, plot, force=force, suffixes=PICTURES)
     if channel is not None and not data:
@@ -115,16 +116,17 @@ def tune(
     with Progress(len(tried), "tuning", quiet=quiet) as progress:
         rows = compare(tried, materials, test_seconds=test_seconds, jobs=jobs, progress=progress)
     chosen, why = best_row(rows, criterion)
-    config = chosen_config(chosen, per_speaker=per_speaker)
     # before anything is printed: the reader of a pipe may go away
+    _write_config(files[0], chosen.candidate.config, why)
     if plot:
         draw_curves(rows, chosen, files[-1], test_seconds=test_seconds)
-    _write_config(files[0], config, "K for each speaker, by BIC" if per_speaker else why)
     _print(rows, chosen, layout, per_speaker=per_speaker)
-    _explain(rows, chosen, why, per_speaker=per_speaker, test_seconds=test_seconds, quiet=quiet)
+    _explain(rows, chosen, why, test_seconds=test_seconds, quiet=quiet)
     written = " and ".join(map(str, [output, *([plot] if plot else [])]))
-    elsewhere = "" if data else " --db NEW.db"
-    note(f"{written} written; now: speakerid enroll FOLDER --config {output}{elsewhere}", quiet=quiet)
+    # a store keeps its settings: with new ones everybody is enrolled into a new one
+    elsewhere = " --db NEW.db" if Path(db).exists() else ""
+    source = shlex.join(data) if data else "FOLDER"
+    note(f"{written} written; now: speakerid enroll {source} --config {output}{elsewhere}", quiet=quiet)
     return 3 if any(material.problems for material in materials.values()) else 0
 
 
@@ -270,39 +272,58 @@ def _print(rows: Sequence[TuneRow], chosen: TuneRow, layout: str, *, per_speaker
 
 
 def _print_table(rows: Sequence[TuneRow], chosen: TuneRow) -> None:
-    from speakerid.workflows.tune import best_row, comparable
+    from speakerid.workflows.tune import behind
 
-    best = {criterion: best_row(rows, criterion)[0] for criterion in (_CRITERIA if comparable(rows) else ["accuracy"])}
+    best = _best(rows)
     settings = any(row.candidate.label for row in rows)
     columns = [("K", "right"), ("BIC", "right"), ("AIC", "right"), ("Trained on", "right"), ("Held out", "right"),
-               ("Accuracy %", "right"), ("Best by", "left")]  # fmt: skip
+               ("behind", "right"), ("Accuracy %", "right"), ("behind", "right"), ("Best by", "left")]  # fmt: skip
     table = []
     for row in rows:
         k = f"auto ({row.components:.1f})" if row.candidate.components == "auto" else str(row.candidate.components)
-        marks = [criterion for criterion in best if best[criterion] is row]
+        gaps = ["-", "-"]
+        for place, (criterion, scale, digits) in enumerate((("held-out", 1, 2), ("accuracy", 100, 1))):
+            if criterion in best and row not in best[criterion]:
+                difference, error = behind(row, best[criterion][0], criterion)
+                gaps[place] = f"{scale * difference:.{digits}f} ± {scale * error:.{digits}f}"
+        marks = [criterion for criterion, winners in best.items() if row in winners and len(winners) < len(rows)]
         cells = [
-            k, f"{row.bic:,.0f}", f"{row.aic:,.0f}", f"{row.log_likelihood:.2f}",
-            f"{row.held_out:.2f} ± {row.held_out_error:.2f}", f"{100 * row.accuracy:.1f} ± {100 * row.accuracy_error:.1f}",
-            ", ".join(marks) + (" <- chosen" if row is chosen else ""),
+            k, f"{row.bic:,.0f}", f"{row.aic:,.0f}", f"{row.log_likelihood:.2f}", f"{row.held_out:.2f}", gaps[0],
+            f"{100 * row.accuracy:.1f}", gaps[1], ", ".join(marks) + (" <- chosen" if row is chosen else ""),
         ]  # fmt: skip
         table.append(([row.candidate.label or "-"] if settings else []) + cells)
     print_table(([("Settings", "left")] if settings else []) + columns, table)
 
 
-def _explain(
-    rows: Sequence[TuneRow], chosen: TuneRow, why: str, *, per_speaker: bool, test_seconds: float, quiet: bool
-) -> None:
+def _best(rows: Sequence[TuneRow]) -> dict[str, list[TuneRow]]:
+    """The rows that are best by each criterion; several where they are equal."""
+    from speakerid.workflows.tune import comparable
+
+    values: dict[str, Callable[[TuneRow], float]] = {"accuracy": lambda r: r.accuracy}
+    if comparable(rows):
+        values |= {"held-out": lambda r: r.held_out, "bic": lambda r: -r.bic, "aic": lambda r: -r.aic}
+    return {name: [r for r in rows if value(r) == max(map(value, rows))] for name, value in values.items()}
+
+
+def _explain(rows: Sequence[TuneRow], chosen: TuneRow, why: str, *, test_seconds: float, quiet: bool) -> None:
     note(
-        "BIC and AIC: the smallest is best. Held out: nats a frame on recordings that were not trained on. "
-        f"Accuracy: of {chosen.asked} windows of about {test_seconds:g} s of those. ±: standard error.",
+        "BIC and AIC, summed over the speakers: the smallest is best. Trained on, held out: nats a frame of the recordings "
+        f"trained on, and of others. Accuracy: of {chosen.asked} windows of about {test_seconds:g} s of those. "
+        "Behind: how far from the best, ± the standard error of that difference.",
         quiet=quiet,
     )
     if len(rows[0].speakers) < 2:
         note("One speaker only: everything is identified, so accuracy tells nothing.", quiet=quiet)
+    elif all(row.right == row.asked for row in rows):
+        note(
+            f"All windows were identified: shorter ones tell more, such as --test-seconds {test_seconds / 4:g}.",
+            quiet=quiet,
+        )
     label = f"{chosen.candidate.label}, " if chosen.candidate.label else ""
     note(f"Chosen: {label}{_components_in_words(chosen)}: {why}.", quiet=quiet)
-    if per_speaker:
-        note("The config chooses K for each speaker, by BIC.", quiet=quiet)
+    tried = [row.candidate.components for row in rows if isinstance(row.candidate.components, int)]
+    if len(tried) > 1 and chosen.candidate.components == max(tried):
+        note(f"{max(tried)} is the largest number that was tried: larger ones may be better.", quiet=quiet)
 
 
 def _components_in_words(row: TuneRow) -> str:

@@ -34,14 +34,18 @@ def aic_of(log_likelihood: float, n_parameters: int) -> float:
 
 def bic(mixture: GaussianMixture, X: NDArray[Any]) -> float:
     """Bayesian information criterion of a mixture on frames (n, d)."""
-    if len(X) == 0:
-        raise ValueError("no frames to judge a mixture by")
-    return bic_of(float(frame_log_likelihoods(mixture, X).sum()), mixture.n_parameters, len(X))
+    return bic_of(_log_likelihood(mixture, X), mixture.n_parameters, len(X))
 
 
 def aic(mixture: GaussianMixture, X: NDArray[Any]) -> float:
     """Akaike information criterion of a mixture on frames (n, d)."""
-    return aic_of(float(frame_log_likelihoods(mixture, X).sum()), mixture.n_parameters)
+    return aic_of(_log_likelihood(mixture, X), mixture.n_parameters)
+
+
+def _log_likelihood(mixture: GaussianMixture, X: NDArray[Any]) -> float:
+    if len(X) == 0:
+        raise ValueError("no frames to judge a mixture by")
+    return float(frame_log_likelihoods(mixture, X).sum())
 
 
 def recording_folds(n_frames: Sequence[int], n_folds: int) -> NDArray[np.intp]:

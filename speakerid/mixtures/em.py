@@ -20,8 +20,8 @@ from speakerid.mixtures.frames import Frames
 from speakerid.mixtures.gaussian_mixture import GaussianMixture
 from speakerid.mixtures.initialisation import initialise_each
 from speakerid.mixtures.maximum_likelihood import update_each
-from speakerid.mixtures.standardisation import Map
 from speakerid.mixtures.statistics import SufficientStatistics, accumulate_each
+from speakerid.parallel import Map
 
 __all__ = ["Training", "TrainingRecord", "expectation_maximisation"]
 
@@ -45,7 +45,8 @@ class TrainingRecord:
     removed : int
         Components that lost their frames on the way.
     constant : int
-        Features that never move; they have the floor's share of unit variance.
+        Features that never move; they have the floor's share of unit variance. Features that are copies of others show in
+        `floored`, of tied and full types.
     components_asked, components : int
         K asked for, and K of the model: less when there are too few frames, or too few different ones.
     n_frames : int

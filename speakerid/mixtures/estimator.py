@@ -9,8 +9,10 @@ The habits themselves, as :class:`Parameterised` and the functions below it, ser
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
+import operator
 import sys
 from collections.abc import Mapping
 from typing import Any, Literal, Self
@@ -203,6 +205,8 @@ class MixtureEstimator(Parameterised):
         Shape of Σ_k; "diag" is understood too.
     initialisation : {"kmeans", "splitting", "random"} or GaussianMixture
         Where EM starts; a mixture must be of `n_components` and `covariance_type`.
+    n_init : int
+        How many starts; the mixture of largest likelihood is kept. For "kmeans" and "random", whose starts differ.
     max_iter : int
         EM iterations at most.
     tol : float
@@ -259,6 +263,7 @@ class MixtureEstimator(Parameterised):
         *,
         covariance_type: str = "diagonal",
         initialisation: str | GaussianMixture = "kmeans",
+        n_init: int = 1,
         max_iter: int = 100,
         tol: float = 1e-3,
         variance_floor: float = 1e-3,
@@ -269,6 +274,7 @@ class MixtureEstimator(Parameterised):
         self.n_components = n_components
         self.covariance_type = covariance_type
         self.initialisation = initialisation
+        self.n_init = n_init
         self.max_iter = max_iter
         self.tol = tol
         self.variance_floor = variance_floor
@@ -306,7 +312,10 @@ class MixtureEstimator(Parameterised):
                 f"Expected n_samples >= n_components but got n_components = {config.components}, n_samples = {len(X)}"
             )
         start = self._start(config, X.shape[1])
-        mixture, record = train(X, config, start=start, generator=generator, dtype=dtype, jobs=jobs)
+        # a generator for each start: "auto" draws the same for every K
+        draws = [generator] if self._n_starts() == 1 else generator.spawn(self._n_starts())
+        trained = [train(X, config, start=start, generator=draw, dtype=dtype, jobs=jobs) for draw in draws]
+        mixture, record = max(trained, key=lambda result: result[1].log_likelihoods[-1])
         self.mixture_, self.record_ = mixture, record
         self.weights_, self.means_, self.covariances_ = mixture.weights, mixture.means, mixture.covariances
         self.converged_ = record.converged
@@ -333,6 +342,12 @@ class MixtureEstimator(Parameterised):
         if not isinstance(self.initialisation, GaussianMixture):
             values["initialisation"] = self.initialisation
         return training_config(values, names=_NAMES)
+
+    def _n_starts(self) -> int:
+        with contextlib.suppress(TypeError):
+            if operator.index(self.n_init) >= 1:
+                return operator.index(self.n_init)
+        raise ValueError(f"n_init = {self.n_init!r}: expected a whole number, at least 1")
 
     def _dtype(self) -> DTypeLike:
         if not isinstance(self.dtype, str) or self.dtype not in ("float32", "float64"):

@@ -17,7 +17,8 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from speakerid.errors import TrainingError
 from speakerid.mixtures.covariances import CovarianceType, covariance_type
 from speakerid.mixtures.design import n_rows
-from speakerid.mixtures.standardisation import Map, Standardisation, frame_moments
+from speakerid.mixtures.standardisation import Standardisation, frame_moments
+from speakerid.parallel import Map
 
 __all__ = ["Frames", "checked_training_frames"]
 
@@ -25,7 +26,7 @@ _CHECKED_VALUES = 1 << 20
 # squares of frames and their sums must stay finite
 _LARGEST_VALUE = 1e140
 
-# standardised frames up to this size are kept between the iterations of EM
+# standardised frames of so much, of all that are trained side by side, are kept between the iterations of EM
 _CACHE_BYTES = 32 << 20
 # A long tile is more efficient, as long as its responsibilities fit in the processor's cache. Few frames are shared out
 # evenly, in steps that let speakers meet others with tiles of the same size.
@@ -179,9 +180,11 @@ class Frames:
     def keep(several: Sequence[Frames], run: Map = map) -> None:
         """Keep those that are small enough, side by side, so that one call can work on many."""
         groups: dict[tuple[int, int], list[Frames]] = {}
-        for frames in several:
+        left = _CACHE_BYTES
+        for frames in sorted(several, key=len):
             height = frames.n_features + 1
-            if frames.n_tiles * height * frames.tile_size * frames.dtype.itemsize <= _CACHE_BYTES:
+            left -= frames.n_tiles * height * frames.tile_size * frames.dtype.itemsize
+            if left >= 0:
                 groups.setdefault((height, frames.tile_size), []).append(frames)
         for (height, size), group in groups.items():
             block = np.empty((sum(f.n_tiles for f in group), height, size), dtype=group[0].dtype)

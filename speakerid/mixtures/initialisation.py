@@ -25,9 +25,8 @@ from speakerid.mixtures.design import complete_design, to_original
 from speakerid.mixtures.frames import Frames, checked_training_frames
 from speakerid.mixtures.gaussian_mixture import GaussianMixture
 from speakerid.mixtures.maximum_likelihood import update_each
-from speakerid.mixtures.standardisation import Map
 from speakerid.mixtures.statistics import SufficientStatistics, accumulate_each
-from speakerid.parallel import one_blas_thread
+from speakerid.parallel import Map, one_blas_thread
 
 __all__ = ["INITIALISATIONS", "initialise", "initialise_each"]
 
@@ -189,17 +188,34 @@ def _kmeans(frames: Frames, n_components: int, floor: float, generator: np.rando
 
 
 def _seed(points: NDArray[Any], n_components: int, generator: np.random.Generator) -> NDArray[Any]:
-    """k-means++: each further seed is a frame drawn with probability proportional to its squared distance."""
+    """Greedy k-means++ seeds.
+
+    Each further seed is a frame drawn with probability proportional to its squared distance from the seeds before; of a few
+    drawn, the one that leaves the smallest sum of distances (Arthur and Vassilvitskii 2007, section 5).
+    """
     n = len(points)
+    sizes = np.square(points).sum(axis=1)
+    n_candidates = 2 + int(np.log(n_components))
     chosen = [int(generator.integers(n))]
-    nearest = np.square(points - points[chosen[0]]).sum(axis=1, dtype=np.float64)
+    nearest = _distances(points, sizes, chosen)[0].astype(np.float64)
     while len(chosen) < n_components and nearest.sum() > 0:
         cumulative = np.cumsum(nearest)
-        drawn = int(np.searchsorted(cumulative, generator.random() * cumulative[-1], side="right"))
-        chosen.append(min(drawn, n - 1))
-        distance = np.square(points - points[chosen[-1]]).sum(axis=1, dtype=np.float64)
-        np.minimum(nearest, distance, out=nearest)
+        drawn = np.searchsorted(cumulative, generator.random(n_candidates) * cumulative[-1], side="right")
+        candidates = np.minimum(drawn, n - 1).tolist()
+        left = np.minimum(_distances(points, sizes, candidates), nearest)
+        best = int(left.sum(axis=1, dtype=np.float64).argmin())
+        chosen.append(candidates[best])
+        nearest = left[best]
     return np.asarray(points[chosen])
+
+
+def _distances(points: NDArray[Any], sizes: NDArray[Any], chosen: Sequence[int]) -> NDArray[Any]:
+    """Squared distances of all points from some of them: (len(chosen), n)."""
+    both = sizes[chosen][:, None] + sizes
+    squares = both - 2 * (points[chosen] @ points.T)
+    # what multiplying out leaves between equal points is no distance
+    squares[squares < 16 * np.finfo(points.dtype).eps * both] = 0.0
+    return np.asarray(squares)
 
 
 def _assign(frames: Frames, centres: NDArray[Any]) -> SufficientStatistics:
@@ -217,4 +233,4 @@ def _assign(frames: Frames, centres: NDArray[Any]) -> SufficientStatistics:
         sums += (nearest == numbers).astype(tile.dtype) @ tile.T
     products = frames.products if kind.common_precision(_single(frames, 1.0).covariances) is not None else None
     second = kind.second_moments(sums[:, d + 1 : d + 1 + kind.n_quadratic(d)], products)
-    return SufficientStatistics(len(frames), 0.0, sums[:, d], sums[:, :d], second)
+    return SufficientStatistics(len(frames), 0.0, sums[:, d], sums[:, :d], second, kind)

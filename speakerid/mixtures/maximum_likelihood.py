@@ -19,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speakerid.mixtures.covariances import CovarianceType
-from speakerid.mixtures.covariances import covariance_type as _kind
 from speakerid.mixtures.gaussian_mixture import GaussianMixture
 from speakerid.mixtures.statistics import SufficientStatistics, by_size
 
@@ -45,9 +44,7 @@ class UpdateReport:
 
 
 def maximum_likelihood_update(
-    statistics: SufficientStatistics,
-    floor: NDArray[Any] | float,
-    covariance_type: str | CovarianceType = "diagonal",
+    statistics: SufficientStatistics, floor: NDArray[Any] | float
 ) -> tuple[GaussianMixture, UpdateReport]:
     """Return the maximum-likelihood mixture of statistics, variances at least `floor`.
 
@@ -55,20 +52,17 @@ def maximum_likelihood_update(
     ----------
     statistics : SufficientStatistics
     floor : float, or for the diagonal type also ndarray, shape (d,)
-        In the units of the statistics, squared.
-    covariance_type : str or CovarianceType
-        That of the mixture the statistics were taken with.
+        In the units of the statistics, squared; above 0.
 
     Raises
     ------
     ValueError
-        There are no frames in the statistics, or they are not of that type.
+        There are no frames in the statistics, or the floor is not above 0.
     """
-    kind = _kind(covariance_type)
-    if statistics.second.shape != kind.shape(*statistics.first.shape):
-        raise ValueError(f"second moments of shape {statistics.second.shape} are not those of {kind} covariances")
-    ((mixture, report),) = update_each([statistics], floor, kind)
-    return mixture, report
+    if not (np.asarray(floor) > 0).all():
+        raise ValueError(f"expected a floor above 0, got {floor}")
+    ((mixture, report),) = update_each([statistics], floor, statistics.covariance_type)
+    return GaussianMixture(mixture.weights, mixture.means, mixture.covariances, mixture.covariance_type), report
 
 
 def update_each(
@@ -103,4 +97,5 @@ def _without(statistics: SufficientStatistics, chosen: NDArray[Any], kind: Covar
         statistics.zeroth[chosen],
         statistics.first[chosen],
         kind.select(statistics.second, chosen),
+        kind,
     )

@@ -1,4 +1,4 @@
-"""Draw frames from a mixture: first the component, then the frame (ancestral sampling, Bishop 2006, sections 8.1.2, 11.1.4).
+"""Draw frames from a mixture: first the component, then the frame (Bishop 2006, sections 8.1.2 and 11.1.1).
 
 k ~ π,  x = μ_k + L_k z,  z ~ N(0, I),  Σ_k = L_k L_kᵀ. Of a diagonal or spherical Σ_k, L_k is its deviations.
 """
@@ -14,7 +14,7 @@ __all__ = ["sample"]
 
 
 def sample(
-    mixture: GaussianMixture, n: int, generator: np.random.Generator
+    mixture: GaussianMixture, n: int, generator: np.random.Generator | int
 ) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
     """Draw independent frames.
 
@@ -23,7 +23,8 @@ def sample(
     mixture : GaussianMixture
     n : int
         How many; 0 gives empty arrays.
-    generator : numpy.random.Generator
+    generator : numpy.random.Generator or int
+        Or its seed.
 
     Returns
     -------
@@ -36,8 +37,9 @@ def sample(
     ValueError
         `n` is negative.
     """
-    if n < 0:
+    if n < 0 or n != int(n):
         raise ValueError(f"cannot draw {n} frames")
+    generator = np.random.default_rng(generator)
     kind = mixture.covariance_type
     components = generator.choice(mixture.n_components, size=n, p=mixture.weights).astype(np.intp)
     noise = generator.standard_normal((n, mixture.n_features))

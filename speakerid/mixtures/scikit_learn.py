@@ -48,6 +48,8 @@ def to_scikit_learn(mixture: GaussianMixture, record: TrainingRecord | None = No
     ImportError
         scikit-learn is not installed.
     """
+    if not isinstance(mixture, GaussianMixture):
+        raise TypeError(f"expected a GaussianMixture, got {type(mixture).__name__}; of an estimator give its mixture_")
     kind = mixture.covariance_type
     model = _scikit_learn().GaussianMixture(
         n_components=mixture.n_components, covariance_type=_THEIR_NAMES.get(kind.name, kind.name)

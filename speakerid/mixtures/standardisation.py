@@ -8,18 +8,18 @@ share of the frames' own variance.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Map", "Standardisation", "Whitening", "frame_moments"]
+from speakerid.parallel import Map
+
+__all__ = ["Standardisation", "Whitening", "frame_moments"]
 
 Array = NDArray[Any]
 Float64 = NDArray[np.float64]
-Map = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 _CHUNK_VALUES = 1 << 16
 # A direction whose variance is less than this share of its features' counts as never moving: what is left is rounding.
 _NO_VARIANCE = 1e-10
@@ -134,8 +134,8 @@ def _symmetric(matrices: Float64) -> Float64:
 def frame_moments(X: Array, *, products: bool, run: Map = map) -> tuple[Float64, Float64, int]:
     """Mean (d,), variance (d,) or covariance (d, d) of frames (n, d), and how many features never move.
 
-    A feature that moves by less than a millionth of its mean counts as never moving, and gets variance 1: float32 does not
-    tell such frames apart.
+    A feature that moves by less than a millionth of its mean (in float64: a million millionth) counts as never moving, and
+    gets variance 1: the numbers do not tell such frames apart.
     """
     n, d = X.shape
     # around the first frame: what never moves gives exact zeros, and an offset of many deviations costs no digits
@@ -157,7 +157,7 @@ def frame_moments(X: Array, *, products: bool, run: Map = map) -> tuple[Float64,
     second -= np.outer(first, first) if products else np.square(first)
     centre = pivot + first
     variance = np.diagonal(second) if products else second
-    still = ~(variance > np.square(1e-6 * centre))
+    still = ~(variance > np.square((1e-6 if X.dtype == np.float32 else 1e-12) * centre))
     if products:
         second[still] = 0.0
         second[:, still] = 0.0

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from speakerid.mixtures.covariances import CovarianceType
+from speakerid.mixtures.covariances import DIAGONAL, CovarianceType
 from speakerid.mixtures.density import checked_frames
 from speakerid.mixtures.design import (
     LN2,
@@ -27,14 +27,13 @@ from speakerid.mixtures.design import (
 )
 from speakerid.mixtures.frames import Frames
 from speakerid.mixtures.gaussian_mixture import GaussianMixture
-from speakerid.mixtures.standardisation import Map
 from speakerid.mixtures.workspace import Workspace
-from speakerid.parallel import effective_jobs, one_blas_thread, worker_threads
+from speakerid.parallel import Map, effective_jobs, one_blas_thread, worker_threads
 
 __all__ = ["SufficientStatistics", "accumulate", "accumulate_each", "by_size", "threads_worth"]
 
 # responsibilities that are worked on in one go: half a megabyte in float32
-_PACK_VALUES = 1 << 17
+_PACK_VALUES, _PACK_DESIGN = 1 << 17, 1 << 20
 # each has sums of its own: so many threads can share a mixture, and so many times its size is the memory
 _MOST_TASKS = 32
 # below this many multiply-adds a thread an E-step is over before another one has begun
@@ -57,6 +56,8 @@ class SufficientStatistics:
     second : ndarray, float64
         Second moments of the mixture's covariance type: Σ_n r_nk x_n² (K, d) if diagonal, Σ_n r_nk |x_n|² (K,) if spherical,
         Σ_n x_n x_nᵀ (d, d) if tied, Σ_n r_nk x_n x_nᵀ (K, d, d) if full.
+    covariance_type : CovarianceType
+        Of the mixture.
     """
 
     n_frames: int
@@ -64,12 +65,13 @@ class SufficientStatistics:
     zeroth: NDArray[np.float64]
     first: NDArray[np.float64]
     second: NDArray[np.float64]
+    covariance_type: CovarianceType = DIAGONAL
 
     def __add__(self, other: SufficientStatistics) -> SufficientStatistics:
-        if self.first.shape != other.first.shape or self.second.shape != other.second.shape:
+        if self.first.shape != other.first.shape or self.covariance_type is not other.covariance_type:
             raise ValueError(
-                f"statistics of different shapes do not add: {self.first.shape} and {self.second.shape}, "
-                f"{other.first.shape} and {other.second.shape}"
+                f"statistics of different shapes do not add: {self.first.shape} of {self.covariance_type} mixtures, "
+                f"{other.first.shape} of {other.covariance_type} ones"
             )
         return SufficientStatistics(
             self.n_frames + other.n_frames,
@@ -77,6 +79,7 @@ class SufficientStatistics:
             self.zeroth + other.zeroth,
             self.first + other.first,
             self.second + other.second,
+            self.covariance_type,
         )
 
     @property
@@ -107,7 +110,7 @@ def accumulate(
     Raises
     ------
     ValueError
-        The frames do not have the mixture's number of features.
+        The frames do not have the mixture's number of features, or are not finite.
     """
     kind, standardisation = mixture.covariance_type, standardisation_of(mixture)
     frames = Frames.of(
@@ -119,7 +122,9 @@ def accumulate(
     # back from x' to x
     first = standardisation.moved(unit.first) + unit.zeroth[:, None] * standardisation.centre
     second = kind.second_from_unit(unit.zeroth, first, unit.second, standardisation)
-    return SufficientStatistics(unit.n_frames, unit.log_likelihood, unit.zeroth, first, second)
+    if not np.isfinite(unit.log_likelihood):
+        raise ValueError("the log-likelihood is not finite: frames that are no numbers, or too far from the mixture")
+    return SufficientStatistics(unit.n_frames, unit.log_likelihood, unit.zeroth, first, second, kind)
 
 
 def accumulate_each(
@@ -195,7 +200,8 @@ def _accumulate_group(
                 partial[owner] = total, before + likelihood
         return partial
 
-    for done in run(task, _tasks(frames, max(_PACK_VALUES // (k * frames[0].tile_size), 1))):
+    most = min(_PACK_VALUES // k, _PACK_DESIGN // matrix.shape[2])
+    for done in run(task, _tasks(frames, max(most // frames[0].tile_size, 1))):
         for owner, (total, likelihood) in done.items():
             sums[owner] += total
             log2_likelihoods[owner] += likelihood
@@ -207,7 +213,9 @@ def _accumulate_group(
         second = kind.second_moments(
             sums[b, :, d + 1 : d + 1 + kind.n_quadratic(d)], f.products if precision is not None else None
         )
-        yield SufficientStatistics(len(f), float(log2_likelihoods[b]) * LN2, sums[b, :, d], sums[b, :, :d], second)
+        yield SufficientStatistics(
+            len(f), float(log2_likelihoods[b]) * LN2, sums[b, :, d], sums[b, :, :d], second, kind
+        )
 
 
 def _tasks(frames: Sequence[Frames], most_tiles: int) -> Iterator[list[list[_Piece]]]:

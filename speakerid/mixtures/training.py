@@ -25,7 +25,7 @@ __all__ = ["train", "train_each"]
 
 Trained = tuple[GaussianMixture, TrainingRecord]
 # so many mixtures share the calls between the matrix products; more gain nothing and fall out of the processor's cache
-_SIDE_BY_SIDE = 32
+_SIDE_BY_SIDE, _FEWEST_SIDE_BY_SIDE = 32, 8
 # K is chosen among powers of two: so many at least, then until so many in a row were worse
 _WORSE_IN_A_ROW = 2
 _TRIED_AT_LEAST = 16
@@ -56,7 +56,7 @@ def train(
     config : TrainingConfig, optional
         The defaults if left out.
     start : GaussianMixture, optional
-        Where to start, instead of the config's initialisation.
+        Where to start, instead of the config's initialisation and number of components.
     generator : numpy.random.Generator, optional
         What the initialisation draws from; left out, one with the config's seed. When K is chosen, every K draws the
         same.
@@ -112,23 +112,33 @@ def train_each(
         The numbers of features differ.
     """
     config = config or TrainingConfig()
-    widths = {np.shape(X)[1] for X in matrices if np.ndim(X) == 2}
+    if not isinstance(config, TrainingConfig):
+        raise TypeError(f"config: expected a TrainingConfig, such as TrainingConfig(components=8), got {config!r}")
+    if np.dtype(dtype) not in (np.float32, np.float64):
+        raise ValueError(f"dtype = {dtype}: expected float32 or float64")
+    n = len(matrices)
+    results: dict[int, Trained | TrainingError] = {}
+    usable: dict[int, Item] = {}
+    for i, (X, start, draw) in enumerate(zip(matrices, starts or [None] * n, generators or [None] * n, strict=True)):
+        try:
+            usable[i] = checked_training_frames(X), start, draw
+        except TrainingError as error:
+            results[i] = error
+    widths = {X.shape[1] for X, _start, _draw in usable.values()}
     if len(widths) > 1:
         raise ValueError(f"frames with different numbers of features cannot be trained together: {sorted(widths)}")
-    n = len(matrices)
-    items = list(zip(matrices, starts or [None] * n, generators or [None] * n, strict=True))
-    # of like length together: their tiles are stacked
-    order = sorted(range(n), key=lambda i: np.size(matrices[i]))
-    groups = [order[i : i + _SIDE_BY_SIDE] for i in range(0, n, _SIDE_BY_SIDE)]
-    n_frames = sum(len(X) for X in matrices if np.ndim(X) == 2)
-    most = max((_size(config, start) for _X, start, _g in items), default=1)
+    n_frames = sum(len(X) for X, _start, _draw in usable.values())
+    most = max((_size(config, start) for _X, start, _draw in usable.values()), default=1)
     rows = n_rows(covariance_type(config.covariance), max(widths, default=1))
     threads = threads_worth(n_frames, most, rows, jobs)
+    # of like length together: their tiles are stacked
+    order = sorted(usable, key=lambda i: len(usable[i][0]))
+    side = min(max(len(order) // (4 * threads), _FEWEST_SIDE_BY_SIDE), _SIDE_BY_SIDE)
+    groups = [order[i : i + side] for i in range(0, len(order), side)]
     # threads take whole groups where there are enough of them, else they share the frames of one
     outer = threads if len(groups) >= 2 * threads else 1
-    results: dict[int, Trained | TrainingError] = {}
     with one_blas_thread(), worker_threads(outer) as run_groups, worker_threads(threads if outer == 1 else 1) as run:
-        trained = run_groups(lambda g: _train_group([items[i] for i in g], config, np.dtype(dtype), run), groups)
+        trained = run_groups(lambda g: _train_group([usable[i] for i in g], config, np.dtype(dtype), run), groups)
         for group, done in zip(groups, trained, strict=True):
             results.update(zip(group, done, strict=True))
     return [results[i] for i in range(n)]
@@ -146,15 +156,11 @@ Item = tuple[NDArray[Any], GaussianMixture | None, np.random.Generator | None]
 def _train_group(
     items: Sequence[Item], config: TrainingConfig, dtype: np.dtype[Any], run: Any
 ) -> list[Trained | TrainingError]:
+    frames = {
+        i: Frames.of(X, config.covariance, n_components=_size(config, start), dtype=dtype, run=run)
+        for i, (X, start, _generator) in enumerate(items)
+    }
     results: dict[int, Trained | TrainingError] = {}
-    frames: dict[int, Frames] = {}
-    for i, (X, start, _generator) in enumerate(items):
-        try:
-            frames[i] = Frames.of(
-                checked_training_frames(X), config.covariance, n_components=_size(config, start), dtype=dtype, run=run
-            )
-        except TrainingError as error:
-            results[i] = error
     Frames.keep(list(frames.values()), run)
     if config.components == "auto":
         chosen = [i for i in frames if items[i][1] is None]
@@ -195,12 +201,14 @@ def _choose(
         drawn = {i: (items[i][0], None, copy.deepcopy(items[i][2])) for i in searching}
         for i, result in _train({i: (frames[i], size) for i in searching}, drawn, config, run).items():
             if isinstance(result, TrainingError):
-                best[i] = result
+                best.setdefault(i, result)
                 searching.remove(i)
                 continue
             mixture, record = result
             n = record.n_frames
-            considered[i].append((size, bic_of(n * record.log_likelihoods[-1], mixture.n_parameters, n)))
+            considered[i].append(
+                (mixture.n_components, bic_of(n * record.log_likelihoods[-1], mixture.n_parameters, n))
+            )
             lowest = min(value for _k, value in considered[i])
             if considered[i][-1][1] <= lowest:
                 best[i] = result

@@ -30,11 +30,12 @@ from speakerid.mixtures.gaussian_mixture import GaussianMixture
 from speakerid.mixtures.workspace import Workspace
 from speakerid.parallel import effective_jobs, one_blas_thread, worker_threads
 
-__all__ = ["MixtureStack"]
+__all__ = ["TILE_FRAMES", "MixtureStack"]
 
-# log-densities that are worked on in one go, of so many frames: about a megabyte
+# frames in a tile
+TILE_FRAMES = 256
+# log-densities that are worked on in one go: about a megabyte
 _BLOCK_VALUES = 1 << 18
-_TILE_FRAMES = 512
 # below this many frame · components a second thread does not pay
 _WORTH_A_THREAD = 1 << 22
 
@@ -83,7 +84,7 @@ class MixtureStack:
             self._block(mixtures, columns[first : first + step], int(size))
             for size in np.unique(sizes)
             for columns in [np.flatnonzero(sizes == size)]
-            for step in [max(_BLOCK_VALUES // _TILE_FRAMES // int(size), 1)]
+            for step in [max(_BLOCK_VALUES // TILE_FRAMES // int(size), 1)]
             for first in range(0, len(columns), step)
         ]
 
@@ -112,23 +113,27 @@ class MixtureStack:
         return X
 
     def _tiles(self, X: NDArray[Any]) -> Iterator[slice]:
-        # frames are shared out evenly, so that the last tile is not a small one
-        n_tiles = max(-(-len(X) // _TILE_FRAMES), 1)
-        step = -(-len(X) // n_tiles)
-        return (slice(first, min(first + step, len(X))) for first in range(0, len(X), max(step, 1)))
+        return (slice(first, min(first + TILE_FRAMES, len(X))) for first in range(0, len(X), TILE_FRAMES))
 
     def _scores(self, X: NDArray[Any]) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
-        """Log-likelihoods of a tile of frames, block after block, log2 units: (speakers, n)."""
-        room = self._workspace.array("tile", (n_rows(self._kind, self.n_features), len(X)))
-        tile = design(X, self._kind, self._standardisation, out=room)
+        """Log-likelihoods of a tile of frames, block after block, log2 units: (speakers, n).
+
+        Every product is of the same width, filled up with empty columns: frames that come in blocks of whole tiles have the
+        scores, to the last bit, that they have all at once.
+        """
+        n = len(X)
+        tile = self._workspace.array("tile", (n_rows(self._kind, self.n_features), TILE_FRAMES))
+        tile[:, n:] = 0.0
+        design(X, self._kind, self._standardisation, out=tile[:, :n])
         products = common_design(tile[: self.n_features]) if self._blocks[0].common is not None else None
         for block in self._blocks:
-            logits = np.matmul(block.matrix, tile, out=self._workspace.array("logits", (len(block.matrix), len(X))))
-            scores = log2_sum(logits.reshape(block.n_components, len(block.columns) * len(X)))[2]
-            scores = scores.reshape(len(block.columns), len(X))
+            room = self._workspace.array("logits", (len(block.matrix), TILE_FRAMES))
+            logits = np.matmul(block.matrix, tile, out=room)
+            scores = log2_sum(logits.reshape(block.n_components, len(block.columns) * TILE_FRAMES))[2]
+            scores = scores.reshape(len(block.columns), TILE_FRAMES)
             if products is not None:
                 scores += block.common @ products
-            yield block.columns, scores
+            yield block.columns, scores[:, :n]
 
     def frame_log_likelihoods(self, X: NDArray[Any]) -> NDArray[np.float32]:
         """log p(x_n | speaker), nats: (n, d) -> (n, n_speakers)."""

@@ -91,10 +91,16 @@ class SpeakerUpdate:
 
 
 def mixture_to_blobs(mixture: GaussianMixture) -> tuple[int, int, bytes, bytes, bytes]:
-    """K, d and the three arrays as little-endian float32."""
-    arrays = (mixture.weights, mixture.means, mixture.covariances)
-    weights, means, covariances = (array.astype("<f4").tobytes() for array in arrays)
-    return mixture.n_components, mixture.n_features, weights, means, covariances
+    """K, d and the three arrays as little-endian float32; of covariance matrices Σ = L Lᵀ their factors L.
+
+    Rounding a matrix that is nearly singular could make it one that is no covariance; L Lᵀ is one whatever L is.
+    """
+    covariances = mixture.covariances
+    if mixture.covariance_type.uses_products:
+        covariances = np.asarray(np.linalg.cholesky(covariances), dtype=np.float64)
+    arrays = (mixture.weights, mixture.means, covariances)
+    weights, means, factors = (array.astype("<f4").tobytes() for array in arrays)
+    return mixture.n_components, mixture.n_features, weights, means, factors
 
 
 def mixture_from_blobs(
@@ -124,6 +130,11 @@ def mixture_from_blobs(
             raise ValueError(f"expected an array of shape {shape}, got {len(blob)} bytes")
         arrays.append(np.frombuffer(blob, dtype="<f4").reshape(shape))
     pi, mu, sigma = arrays
+    if kind.uses_products:
+        factors = sigma.astype(np.float64)
+        if np.triu(factors, 1).any() or not (np.diagonal(factors, axis1=-2, axis2=-1) > 0).all():
+            raise ValueError("Cholesky factors that are not lower triangular with a positive diagonal")
+        sigma = factors @ factors.swapaxes(-1, -2)
     sigma2 = kind.variances(sigma, n_components, n_features)
     # finite, but so far out that scores would overflow: no features are like that
     if np.abs(mu).max() > _LARGEST_MEAN or not (

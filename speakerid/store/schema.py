@@ -6,8 +6,8 @@ speakers        one row a speaker: name, when it was created and last changed
 recordings      one row a recording: content hash (unique in the store), where it was, its rate and seconds, when it was
                 enrolled,
                 and its static features: float16 cepstra (n_frames, n_static) and one bit of speech a frame
-models          one row a speaker: float32 weights (K,), means (K, d), variances (K, d) (of other covariance types: their
-                covariances, see :mod:`speakerid.mixtures.covariances`), and how training went (JSON)
+models          one row a speaker: float32 weights (K,), means (K, d), variances (K, d), and how training went (JSON); of
+                other covariance types spherical variances (K,), Cholesky factors (K, d, d) if full, (d, d) if tied
 ==============  =====================================================================================================
 
 Arrays are little-endian, row after row; shapes are columns and are checked on reading. `application_id` and

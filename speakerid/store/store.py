@@ -290,7 +290,16 @@ class Store:
         history = details.get("log_likelihoods") if isinstance(details, dict) else None
         numbers = isinstance(history, list) and all(isinstance(v, int | float) and math.isfinite(v) for v in history)
         asked = details.get("components_asked", 0) if isinstance(details, dict) else None
-        if not history or not numbers or not isinstance(asked, int):
+        considered = details.get("considered", []) if isinstance(details, dict) else None
+        pairs = isinstance(considered, list) and all(
+            isinstance(p, list)
+            and len(p) == 2
+            and type(p[0]) is int
+            and isinstance(p[1], float)
+            and math.isfinite(p[1])
+            for p in considered
+        )
+        if not history or not numbers or not isinstance(asked, int) or not pairs:
             raise NotAStoreError(f"{self.path}: the training record of {name} is damaged; remove it and enrol again")
         return dict(details)
 

@@ -67,7 +67,12 @@ def draw_curves(rows: Sequence[TuneRow], chosen: TuneRow, path: str | Path, *, t
             (likelihood, "Log-likelihood, trained on and held out", "nats a frame"),
             (accuracy, f"Held-out windows of {test_seconds:g} s identified", "%"),
         ):
-            _finish(axes, title, unit, chosen.components)
+            _finish(axes, title, unit)
+        accuracy.set_ylim(top=min(accuracy.get_ylim()[1], 101))
+        ring = {"marker": "o", "ms": 16, "mfc": "none", "mec": "0.4", "linestyle": "none"}
+        criteria.plot([chosen.components], [chosen.bic], **ring)
+        likelihood.plot([chosen.components], [chosen.held_out], **ring)
+        accuracy.plot([chosen.components], [100 * chosen.accuracy], **ring, label="chosen")
         figure.legend(loc="outside lower center", ncols=2, fontsize="small")
         kind = Path(path).suffix.lower()[1:]
         figure.savefig(path, metadata={"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind))
@@ -83,8 +88,7 @@ def _groups(rows: Sequence[TuneRow]) -> list[tuple[str, list[TuneRow], list[Tune
     return result
 
 
-def _finish(axes: Axes, title: str, unit: str, chosen: float) -> None:
-    axes.axvline(chosen, color="0.7", linewidth=6, zorder=0, label="chosen" if unit == "%" else None)
+def _finish(axes: Axes, title: str, unit: str) -> None:
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_formatter(_plain)
     axes.set(title=title, xlabel="components K", ylabel=unit)

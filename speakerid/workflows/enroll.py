@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from speakerid._version import __version__
 from speakerid.audio import Recording, array_stream
+from speakerid.audio.paths import shown
 from speakerid.config import Config, FrontEndConfig, TrainingConfig
 from speakerid.errors import (
     ConflictError,
@@ -415,7 +416,11 @@ def _duplicate(source: Source, name: str, owner: str) -> DuplicateRecordingError
 
 def _new_recording(source: Source, analysis: Analysis) -> NewRecording:
     label = source.label.encode("utf-8", "replace").decode("utf-8")
-    session = source.session if isinstance(source, Recording) else None
+    session = None
+    if isinstance(source, Recording):
+        # stretches of one file are neighbours, and are kept together like the recordings of a session
+        stretch = source.start is not None or source.end is not None
+        session = source.session or (shown(source.path) if stretch else None)
     assert analysis.content_hash is not None
     return NewRecording(
         analysis.content_hash,

@@ -2,6 +2,7 @@
 
 Folds keep whole recordings, whole sessions and copies of the same audio on one side. They do not cut between neighbouring
 frames, which are nearly equal: a mixture that is asked about the neighbours of its own frames looks better than it is.
+Only a speaker with a single recording has it cut, into one stretch a fold.
 """
 
 from __future__ import annotations
@@ -113,10 +114,10 @@ def material_from_recordings(
                 elif content_hash in {h for h, _static, _session in found.get(name, [])}:
                     material.duplicates += 1
                 else:
+                    stretch = recording.start is not None or recording.end is not None
                     # stretches of one file are neighbours
-                    found.setdefault(name, []).append(
-                        (content_hash, result.static.rounded(), recording.session or recording.path)
-                    )
+                    session = recording.session or (recording.path if stretch else content_hash)
+                    found.setdefault(name, []).append((content_hash, result.static.rounded(), session))
             if progress is not None:
                 progress(done)
     _deal(material, found, folds)
@@ -146,8 +147,7 @@ def material_from_store(path: str | Path, *, folds: int) -> Material:
         material = Material(store.front_end)
         found = {}
         for name in store.names():
-            # a stretch of a file is stored as "file [from-to s]"
-            sessions = {r.content_hash: r.session or r.source.partition(" [")[0] for r in store.recordings(name)}
+            sessions = {r.content_hash: r.session or r.content_hash for r in store.recordings(name)}
             found[name] = [(h, static, sessions[h]) for h, static in store.static_features(name)]
     if not found:
         raise UsageError(f"{path}: nobody is enrolled; there is nothing to tune with")

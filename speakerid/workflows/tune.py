@@ -7,14 +7,16 @@ identification are cross-validated: each fold's recordings are asked of mixtures
 
 from __future__ import annotations
 
+import difflib
 import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from speakerid.config import Config, FrontEndConfig, from_dict, to_dict
 from speakerid.errors import ConfigError, TrainingError, UsageError
@@ -25,13 +27,12 @@ from speakerid.scoring import MixtureStack
 from speakerid.workflows.material import Frames, Material
 
 __all__ = [
-    "CRITERIA",
     "Candidate",
     "SpeakerRow",
     "TuneRow",
+    "behind",
     "best_row",
     "candidates",
-    "chosen_config",
     "comparable",
     "compare",
     "speaker_choices",
@@ -39,7 +40,6 @@ __all__ = [
 ]
 
 _MOST_CANDIDATES = 1000
-CRITERIA = ("accuracy", "held-out", "bic", "aic")
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,8 @@ class TuneRow:
         Of the frames trained on, nats a frame.
     bic, aic : float
         Summed over the speakers.
+    parameters : int
+        Free parameters of all mixtures.
     held_out, held_out_error : float
         Log-likelihood of held-out frames under their own speaker's mixture, nats a frame, and its standard error over the
         recordings.
@@ -98,6 +100,8 @@ class TuneRow:
     accuracy_error : float
         Standard error of right / asked over the recordings.
     speakers : dict of str to SpeakerRow
+    recordings : ndarray, shape (n_recordings, 4)
+        Of each held-out recording: its log-likelihood, frames, windows right, windows.
     """
 
     candidate: Candidate
@@ -105,12 +109,14 @@ class TuneRow:
     log_likelihood: float
     bic: float
     aic: float
+    parameters: int
     held_out: float
     held_out_error: float
     right: int
     asked: int
     accuracy_error: float
     speakers: dict[str, SpeakerRow]
+    recordings: NDArray[np.float64] = field(repr=False, compare=False)
 
     @property
     def accuracy(self) -> float:
@@ -160,8 +166,12 @@ def _table_and_key(base: Config, name: str) -> tuple[str, str]:
     for known, values in tables.items():
         if key in values and key != "components" and table in ("", known):
             return known, key
-    settings = ", ".join(k for values in tables.values() for k in values if k != "components")
-    raise ConfigError(f"{name}: no setting that can be varied; known: {settings}")
+    known_keys = [k for values in tables.values() for k in values if k != "components"]
+    if key == "components":
+        raise ConfigError("components: give the numbers to try by --components")
+    close = difflib.get_close_matches(key, known_keys, 1)
+    meant = f"did you mean {close[0]}?" if close else f"known: {', '.join(known_keys)}"
+    raise ConfigError(f"{name}: no setting that can be varied; {meant}")
 
 
 def _value(text: str) -> object:
@@ -225,7 +235,9 @@ def _judge(candidate: Candidate, material: Material, test_seconds: float, jobs: 
         held_out = [(names.index(n), f) for n in known for f, other in material.pieces[n] if other == fold]
         if not held_out:
             continue
-        trained = dict(zip(known, _train(candidate, {n: rest[n] for n in known}, jobs), strict=True))
+        # who has nothing in this fold is trained already
+        fewer = [n for n in known if len(rest[n]) < len(material.pieces[n])]
+        trained = dict(zip(fewer, _train(candidate, {n: rest[n] for n in fewer}, jobs), strict=True))
         stack = MixtureStack([trained.get(n, all_of_it)[0] for n, all_of_it in zip(names, whole, strict=True)])
         with one_blas_thread():
             results = map_in_order(partial(_ask, stack, window), held_out, jobs)
@@ -276,16 +288,18 @@ def _row(
         log_likelihood=sum(r.n_frames * r.log_likelihoods[-1] for r in records) / sum(r.n_frames for r in records),
         bic=sum(s.bic for s in speakers.values()),
         aic=sum(s.aic for s in speakers.values()),
+        parameters=sum(mixture.n_parameters for mixture, _record in whole.values()),
         held_out=held_out,
         held_out_error=held_out_error,
         right=sum(right for *_rest, right, _asked in asked),
         asked=sum(n for *_rest, n in asked),
         accuracy_error=accuracy_error,
         speakers=speakers,
+        recordings=np.array([result for _who, *result in asked], dtype=np.float64),
     )
 
 
-def _ratio(tops: Sequence[float], bottoms: Sequence[int]) -> tuple[float, float]:
+def _ratio(tops: ArrayLike, bottoms: ArrayLike) -> tuple[float, float]:
     """Σ top / Σ bottom over recordings, and its standard error (Cochran 1977, eq. 2.44, the ratio estimator)."""
     top, bottom = np.asarray(tops, dtype=np.float64), np.asarray(bottoms, dtype=np.float64)
     ratio = top.sum() / bottom.sum()
@@ -299,18 +313,46 @@ def comparable(rows: Sequence[TuneRow]) -> bool:
     return len({row.candidate.config.front_end for row in rows}) == 1
 
 
+def behind(row: TuneRow, best: TuneRow, criterion: str) -> tuple[float, float]:
+    """How far a row is behind another one, and the standard error of that difference.
+
+    Both were asked the same recordings, so their differences are taken recording by recording: they vary far less than
+    the recordings do. One window of one recording is the least error of an accuracy.
+
+    Parameters
+    ----------
+    row, best : TuneRow
+    criterion : {"accuracy", "held-out"}
+
+    Returns
+    -------
+    difference, error : float
+        Shares of the windows, or nats a frame.
+    """
+    top, bottom = (2, 3) if criterion == "accuracy" else (0, 1)
+    least = 1 / row.asked if criterion == "accuracy" else 0.0
+    if not np.array_equal(row.recordings[:, bottom], best.recordings[:, bottom]):
+        # other front ends find speech of other lengths: not pairs
+        difference = best.accuracy - row.accuracy
+        return difference, max(float(np.hypot(row.accuracy_error, best.accuracy_error)), least)
+    difference, error = _ratio(best.recordings[:, top] - row.recordings[:, top], row.recordings[:, bottom])
+    return difference, max(error, least)
+
+
 def best_row(rows: Sequence[TuneRow], criterion: str) -> tuple[TuneRow, str]:
     """Choose a row, and say why in a few words.
 
-    By accuracy: of all within one standard error of the best accuracy (Breiman et al. 1984, section 3.4.3) the one whose
-    mixtures fit held-out speech best, because windows that all are identified tell nothing more. Between front ends
-    accuracy alone decides, and where it is equal the first.
+    By accuracy and by held-out log-likelihood the simplest row is chosen that is not behind the best by more than one
+    standard error of the difference (Breiman et al. 1984, section 3.4.3); by accuracy, among those that held-out
+    speech does not tell apart either, because where all windows are identified accuracy tells nothing. Between front
+    ends accuracy alone decides, and where it is equal the first.
 
     Raises
     ------
     UsageError
         A criterion of likelihood, and rows of different front ends.
     """
+    features = ""
     if not comparable(rows):
         if criterion != "accuracy":
             raise UsageError(
@@ -318,27 +360,39 @@ def best_row(rows: Sequence[TuneRow], criterion: str) -> tuple[TuneRow, str]:
             )
         best = max(rows, key=lambda r: r.accuracy)
         rows = [r for r in rows if r.candidate.config.front_end == best.candidate.config.front_end]
+        features = " with these features"
+        if len(rows) == 1:
+            return rows[
+                0
+            ], f"the best accuracy, {100 * best.accuracy:.1f} %, of all front ends, the first where it is equal"
     if len(rows) == 1:
         return rows[0], "there was no other"
     if criterion == "bic":
         return min(rows, key=lambda r: r.bic), "the smallest BIC"
     if criterion == "aic":
         return min(rows, key=lambda r: r.aic), "the smallest AIC"
-    likeliest = max(rows, key=lambda r: r.held_out)
-    if criterion == "held-out" or len(rows[0].speakers) < 2:
-        return likeliest, "the largest held-out log-likelihood"
-    best = max(rows, key=lambda r: (r.accuracy, r.accuracy_error))
-    near = [r for r in rows if r.accuracy >= best.accuracy - best.accuracy_error]
-    chosen = max(near, key=lambda r: r.held_out)
-    share = f"{100 * best.accuracy:.1f} %"
-    if len(near) == 1:
-        return chosen, f"the best accuracy, {share}; no other is within one standard error of it"
-    if all(r.accuracy == best.accuracy for r in near):
-        return chosen, f"the largest held-out log-likelihood of the {len(near)} with the best accuracy, {share}"
-    return chosen, (
-        f"the largest held-out log-likelihood of the {len(near)} whose accuracy is within one standard error "
-        f"({100 * best.accuracy_error:.1f} points) of the best, {share}"
-    )
+    near, reason = list(rows), ""
+    if criterion == "accuracy" and len(rows[0].speakers) > 1:
+        near = _near(rows, "accuracy")
+        best = max(rows, key=lambda r: r.accuracy)
+        if len(near) == 1:
+            return (
+                best,
+                f"the best accuracy, {100 * best.accuracy:.1f} %; no other{features} is within one standard error of it",
+            )
+        reason = f"of the {len(near)}{features} whose accuracy is within one standard error of the best, "
+    equal = _near(near, "held-out")
+    chosen = min(equal, key=lambda r: r.parameters)
+    if len(equal) == 1:
+        return chosen, f"{reason}the largest held-out log-likelihood"
+    return chosen, f"{reason}the simplest of the {len(equal)} whose held-out log-likelihood is within one, too"
+
+
+def _near(rows: Sequence[TuneRow], criterion: str) -> list[TuneRow]:
+    """Rows that are not behind the best by more than one standard error of the difference."""
+    best = max(rows, key=lambda r: r.accuracy if criterion == "accuracy" else r.held_out)
+    differences = [behind(row, best, criterion) for row in rows]
+    return [row for row, (difference, error) in zip(rows, differences, strict=True) if difference <= error]
 
 
 def too_large(tried: Sequence[Candidate], materials: Mapping[FrontEndConfig, Material]) -> list[Candidate]:
@@ -349,12 +403,6 @@ def too_large(tried: Sequence[Candidate], materials: Mapping[FrontEndConfig, Mat
         return max(frames // candidate.config.training.minimum_frames_per_component, 1)
 
     return [c for c in tried if isinstance(c.components, int) and c.components > possible(c)]
-
-
-def chosen_config(row: TuneRow, *, per_speaker: bool) -> Config:
-    """The settings to enrol with; K chosen for each speaker by BIC if `per_speaker`."""
-    config = row.candidate.config
-    return replace(config, training=replace(config.training, components="auto")) if per_speaker else config
 
 
 def speaker_choices(rows: Sequence[TuneRow], chosen: TuneRow, name: str) -> dict[str, Any]:

@@ -200,24 +200,3 @@ def test_a_config_longer_than_a_mebibyte_is_refused(run: Run, enrolled: Path, sa
     outcome = run("identify", sample / "test" / "tom-1.flac", "--db", enrolled, "--config", path)
     assert outcome.status == 2
     assert "longer than 1 MiB" in outcome.err
-
-
-def test_blas_gets_its_threads_back_whoever_leaves_last() -> None:
-    from threadpoolctl import threadpool_info
-
-    from speakerid.parallel import one_blas_thread
-
-    def threads() -> list[int]:
-        return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
-
-    with one_blas_thread():
-        pass
-    before = threads()
-    first, second = one_blas_thread(), one_blas_thread()
-    first.__enter__()
-    second.__enter__()
-    assert set(threads()) == {1}
-    first.__exit__(None, None, None)
-    assert set(threads()) == {1}
-    second.__exit__(None, None, None)
-    assert threads() == before

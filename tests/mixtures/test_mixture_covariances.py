@@ -106,7 +106,7 @@ def test_statistics_are_sums_over_responsibilities(kind: str, dtype: Any, tolera
 def test_statistics_of_the_models_own_type_give_its_update(kind: str, offset: float) -> None:
     X = clusters(500, 4, 3, 2, correlated=True) + offset
     mixture = a_start(X, 3, 3, kind)
-    updated, report = maximum_likelihood_update(accumulate(mixture, X, dtype=np.float64), NEVER, kind)
+    updated, report = maximum_likelihood_update(accumulate(mixture, X, dtype=np.float64), NEVER)
     assert_close(updated, written_out_update(responsibilities(mixture, X), X, kind), 1e-6 if offset else 1e-9)
     assert (report.floored, report.removed) == (0, ())
 
@@ -123,7 +123,7 @@ def test_statistics_of_the_parts_add_up_to_those_of_the_whole(kind: str, cut: in
     np.testing.assert_allclose(parts.zeroth, whole.zeroth, rtol=1e-11)
     np.testing.assert_allclose(parts.first, whole.first, rtol=1e-11, atol=1e-9)
     np.testing.assert_allclose(parts.second, whole.second, rtol=1e-11, atol=1e-9)
-    updates = [maximum_likelihood_update(s, NEVER, kind)[0] for s in (parts, whole)]
+    updates = [maximum_likelihood_update(s, NEVER)[0] for s in (parts, whole)]
     assert_close(*updates, 1e-9)
 
 
@@ -135,7 +135,7 @@ def test_statistics_of_different_shapes_do_not_add(kind: str) -> None:
 
 
 def test_statistics_of_different_types_do_not_add() -> None:
-    X = clusters(50, 3, 2, 3)
+    X = clusters(50, 2, 2, 3)  # K = d: the arrays of tied and diagonal statistics have the same shapes
     for one in TYPES:
         for other in set(TYPES) - {one}:
             with pytest.raises(ValueError, match="different shapes"):
@@ -200,13 +200,18 @@ def test_a_floor_of_each_feature() -> None:
 def test_a_spherical_update_by_hand() -> None:
     """N = (2, 2), F = ((2, 0), (0, 4)), Σ r |x|² = (6, 28): variances (6/2 - 1)/2 = 1 and (28/2 - 4)/2 = 5."""
     given_ = SufficientStatistics(
-        4, 0.0, np.array([2.0, 2.0]), np.array([[2.0, 0.0], [0.0, 4.0]]), np.array([6.0, 28.0])
+        4,
+        0.0,
+        np.array([2.0, 2.0]),
+        np.array([[2.0, 0.0], [0.0, 4.0]]),
+        np.array([6.0, 28.0]),
+        COVARIANCE_TYPES["spherical"],
     )
-    mixture, report = maximum_likelihood_update(given_, 0.1, "spherical")
+    mixture, report = maximum_likelihood_update(given_, 0.1)
     np.testing.assert_allclose(mixture.means, [[1.0, 0.0], [0.0, 2.0]])
     np.testing.assert_allclose(mixture.covariances, [1.0, 5.0])
     assert report.floored == 0
-    mixture, report = maximum_likelihood_update(given_, 3.0, "spherical")
+    mixture, report = maximum_likelihood_update(given_, 3.0)
     np.testing.assert_allclose(mixture.covariances, [3.0, 5.0])
     assert report.floored == 1
 
@@ -214,14 +219,14 @@ def test_a_spherical_update_by_hand() -> None:
 def test_a_full_update_by_hand() -> None:
     """Frames (±2, ±2) on the diagonal and (±1, ∓1) across it: eigenvalues 4 and 1, the floor lifts the second to 2."""
     X = np.array([[2.0, 2.0], [-2.0, -2.0], [1.0, -1.0], [-1.0, 1.0]])
-    given_ = SufficientStatistics(4, 0.0, np.array([4.0]), np.zeros((1, 2)), (X.T @ X)[None])
-    mixture, report = maximum_likelihood_update(given_, 0.5, "full")
+    given_ = SufficientStatistics(4, 0.0, np.array([4.0]), np.zeros((1, 2)), (X.T @ X)[None], COVARIANCE_TYPES["full"])
+    mixture, report = maximum_likelihood_update(given_, 0.5)
     np.testing.assert_allclose(mixture.covariances, [[[2.5, 1.5], [1.5, 2.5]]])
     assert report.floored == 0
-    mixture, report = maximum_likelihood_update(given_, 2.0, "full")
+    mixture, report = maximum_likelihood_update(given_, 2.0)
     np.testing.assert_allclose(mixture.covariances, [[[3.0, 1.0], [1.0, 3.0]]])
     assert report.floored == 1
-    mixture, report = maximum_likelihood_update(given_, 7.0, "full")
+    mixture, report = maximum_likelihood_update(given_, 7.0)
     np.testing.assert_allclose(mixture.covariances, [[[7.0, 0.0], [0.0, 7.0]]], atol=1e-12)
     assert report.floored == 2
 
@@ -230,12 +235,14 @@ def test_a_tied_update_by_hand() -> None:
     """Two components at (3, 0) and (-3, 0); around them the frames lie as in the test of the full type."""
     around = np.array([[2.0, 2.0], [-2.0, -2.0], [1.0, -1.0], [-1.0, 1.0]])
     X = np.concatenate([around + np.array([3.0, 0.0]), around - np.array([3.0, 0.0])])
-    given_ = SufficientStatistics(8, 0.0, np.array([4.0, 4.0]), np.array([[12.0, 0.0], [-12.0, 0.0]]), X.T @ X)
-    mixture, report = maximum_likelihood_update(given_, 0.5, "tied")
+    given_ = SufficientStatistics(
+        8, 0.0, np.array([4.0, 4.0]), np.array([[12.0, 0.0], [-12.0, 0.0]]), X.T @ X, COVARIANCE_TYPES["tied"]
+    )
+    mixture, report = maximum_likelihood_update(given_, 0.5)
     np.testing.assert_allclose(mixture.means, [[3.0, 0.0], [-3.0, 0.0]])
     np.testing.assert_allclose(mixture.covariances, [[2.5, 1.5], [1.5, 2.5]])
     assert report.floored == 0
-    mixture, report = maximum_likelihood_update(given_, 2.0, "tied")
+    mixture, report = maximum_likelihood_update(given_, 2.0)
     np.testing.assert_allclose(mixture.covariances, [[3.0, 1.0], [1.0, 3.0]])
     assert report.floored == 1
 
@@ -247,8 +254,10 @@ def test_the_update_reads_statistics_alone(kind: str, k: int, d: int, seed: int)
     rng = seeded(seed)
     X = rng.normal(1.0, 2.0, (80, d))
     r = rng.dirichlet(np.full(k, 0.7), 80)
-    given_ = SufficientStatistics(80, 0.0, r.sum(axis=0), r.T @ X, written_out_second(r, X, kind))
-    mixture, _report = maximum_likelihood_update(given_, NEVER, kind)
+    given_ = SufficientStatistics(
+        80, 0.0, r.sum(axis=0), r.T @ X, written_out_second(r, X, kind), COVARIANCE_TYPES[kind]
+    )
+    mixture, _report = maximum_likelihood_update(given_, NEVER)
     assert_close(mixture, written_out_update(r, X, kind), 1e-9)
 
 
@@ -259,8 +268,10 @@ def test_a_component_without_frames_is_removed_and_reported(kind: str) -> None:
     r = np.zeros((200, 4))
     r[:50, 0], r[50:, 2] = 1.0, 1.0
     r[0, 3] = 1e-9
-    given_ = SufficientStatistics(200, 0.0, r.sum(axis=0), r.T @ X, written_out_second(r, X, kind))
-    mixture, report = maximum_likelihood_update(given_, NEVER, kind)
+    given_ = SufficientStatistics(
+        200, 0.0, r.sum(axis=0), r.T @ X, written_out_second(r, X, kind), COVARIANCE_TYPES[kind]
+    )
+    mixture, report = maximum_likelihood_update(given_, NEVER)
     assert report.removed == (1, 3)
     np.testing.assert_allclose(mixture.weights, [0.25, 0.75])
     assert_close(mixture, written_out_update(r[:, [0, 2]], X, kind), 1e-7)
@@ -270,7 +281,7 @@ def test_a_component_without_frames_is_removed_and_reported(kind: str) -> None:
 def test_statistics_without_frames_have_no_mixture(kind: str) -> None:
     empty = accumulate(a_mixture(2, 2, 1, kind), np.zeros((0, 2)))
     with pytest.raises(ValueError, match="without frames"):
-        maximum_likelihood_update(empty, 0.1, kind)
+        maximum_likelihood_update(empty, 0.1)
 
 
 # Closed forms
@@ -340,8 +351,10 @@ def test_the_richer_type_never_fits_worse() -> None:
     r = responsibilities(mixture, X)
 
     def expected(kind: str) -> float:
-        r_and_x = SufficientStatistics(400, 0.0, r.sum(axis=0), r.T @ X, written_out_second(r, X, kind))
-        updated, _report = maximum_likelihood_update(r_and_x, NEVER, kind)
+        r_and_x = SufficientStatistics(
+            400, 0.0, r.sum(axis=0), r.T @ X, written_out_second(r, X, kind), COVARIANCE_TYPES[kind]
+        )
+        updated, _report = maximum_likelihood_update(r_and_x, NEVER)
         return float((r * written_out_densities(updated, X)).sum())
 
     value = {kind: expected(kind) for kind in TYPES}
@@ -430,10 +443,10 @@ def test_step_by_step_the_written_out_likelihood_never_falls(
     mixture = a_start(X, k, seed, kind)
     low = floor * (X.var(axis=0) if kind == "diagonal" else X.var(axis=0).mean())
     # from a model that keeps the floor: EM with a floor climbs among those that do
-    mixture, _report = maximum_likelihood_update(accumulate(mixture, X, dtype=np.float64), low, kind)
+    mixture, _report = maximum_likelihood_update(accumulate(mixture, X, dtype=np.float64), low)
     level = written_out_likelihood(mixture, X)
     for _ in range(5):
-        mixture, _report = maximum_likelihood_update(accumulate(mixture, X, dtype=np.float64), low, kind)
+        mixture, _report = maximum_likelihood_update(accumulate(mixture, X, dtype=np.float64), low)
         risen = written_out_likelihood(mixture, X)
         assert risen >= level - 1e-11 * max(abs(level), 1)
         level = risen
@@ -448,8 +461,10 @@ def test_no_other_covariance_above_the_floor_is_more_likely(kind: str, d: int, s
     X -= X.mean(axis=0)
     floor = share * float(np.median(np.linalg.eigvalsh(X.T @ X / 40)))
     r = np.ones((40, 1))
-    given_ = SufficientStatistics(40, 0.0, np.array([40.0]), np.zeros((1, d)), written_out_second(r, X, kind))
-    best, _report = maximum_likelihood_update(given_, floor, kind)
+    given_ = SufficientStatistics(
+        40, 0.0, np.array([40.0]), np.zeros((1, d)), written_out_second(r, X, kind), COVARIANCE_TYPES[kind]
+    )
+    best, _report = maximum_likelihood_update(given_, floor)
     level = written_out_likelihood(best, X)
     for _ in range(8):
         step = rng.normal(0, 0.1, best.covariances.shape) * floor

@@ -138,7 +138,7 @@ def test_small_tiles_and_blocks_give_the_same(monkeypatch: pytest.MonkeyPatch, k
     speakers = [a_speaker(k, seed, kind=kind) for seed, k in enumerate(SIZES)]
     stack = MixtureStack(speakers)
     whole, means = stack.frame_log_likelihoods(X), stack.mean_log_likelihoods(X)
-    monkeypatch.setattr(module, "_TILE_FRAMES", 7)
+    monkeypatch.setattr(module, "TILE_FRAMES", 7)
     monkeypatch.setattr(module, "_BLOCK_VALUES", 1)  # a speaker a block
     for small in (stack, MixtureStack(speakers)):
         np.testing.assert_allclose(small.frame_log_likelihoods(X), whole, rtol=1e-5, atol=1e-4)
@@ -199,3 +199,13 @@ def test_frames_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
     for score in (stack.frame_log_likelihoods, stack.mean_log_likelihoods):
         with pytest.raises(ValueError, match=r"expected frames of shape \(n, 4\), got"):
             score(np.zeros(shape))
+
+
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("step", [module.TILE_FRAMES, 3 * module.TILE_FRAMES])
+def test_frames_in_blocks_of_tiles_have_the_scores_of_the_whole_bit_for_bit(kind: str, step: int) -> None:
+    stack = MixtureStack([a_speaker(k, seed, kind=kind) for seed, k in enumerate((16, 16, 4))])
+    X = frames(1000, 5)
+    whole = stack.frame_log_likelihoods(X)
+    parts = [stack.frame_log_likelihoods(X[i : i + step]) for i in range(0, len(X), step)]
+    np.testing.assert_array_equal(np.concatenate(parts), whole)

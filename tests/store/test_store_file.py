@@ -19,7 +19,9 @@ import pytest
 
 from speakerid.config import FrontEndConfig, TrainingConfig
 from speakerid.errors import NotAStoreError, StoreError, StoreNotFoundError
+from speakerid.mixtures import GaussianMixture
 from speakerid.store import NewRecording, SpeakerUpdate, Store
+from speakerid.store.rows import mixture_from_blobs, mixture_to_blobs
 
 Update = Callable[..., SpeakerUpdate]
 Change = Callable[..., None]
@@ -410,3 +412,22 @@ def test_what_a_killed_process_left_is_swept_after_a_day(tmp_path: Path) -> None
     Store.create(tmp_path / "s.db", FrontEndConfig(), TrainingConfig(), version="0").close()
     assert not old.exists()
     assert new.exists()
+
+
+@pytest.mark.parametrize("kind", ["tied", "full"])
+def test_a_covariance_that_is_nearly_singular_survives_its_rounding(kind: str) -> None:
+    sigma = np.array([[1.0, 1 - 5e-9], [1 - 5e-9, 1.0]])
+    covariances = sigma if kind == "tied" else np.stack([sigma, 4 * sigma])
+    mixture = GaussianMixture([0.25, 0.75], [[0.0, 0.0], [1.0, 1.0]], covariances, kind)
+    back = mixture_from_blobs(*mixture_to_blobs(mixture), expected_features=2, covariance=kind)
+    assert np.linalg.eigvalsh(back.covariances).min() > 0
+    np.testing.assert_allclose(back.covariances, covariances, rtol=1e-6)
+
+
+def test_factors_that_are_none_are_refused() -> None:
+    k, d, weights, means, factors = mixture_to_blobs(GaussianMixture([1.0], np.zeros((1, 2)), np.eye(2), "tied"))
+    for wrong in ([1, 0, 0, -1], [1, 0, 0, 0], [1, 0.5, 0, 1]):
+        blob = np.array(wrong, dtype="<f4").tobytes()
+        assert len(blob) == len(factors)
+        with pytest.raises(ValueError, match="Cholesky"):
+            mixture_from_blobs(k, d, weights, means, blob, expected_features=2, covariance="tied")

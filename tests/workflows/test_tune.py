@@ -25,9 +25,9 @@ from speakerid.workflows.tune import (
     Candidate,
     SpeakerRow,
     TuneRow,
+    behind,
     best_row,
     candidates,
-    chosen_config,
     compare,
     speaker_choices,
     too_large,
@@ -412,85 +412,103 @@ def test_more_components_than_anybody_has_speech_for_are_too_large(material: Mat
 # choosing
 
 
+N_RECORDINGS, FRAMES, WINDOWS = 16, 100, 4
+
+
 def made_up(
     k: int | str,
     *,
     bic: float = 0.0,
     aic: float = 0.0,
-    held_out: float = 0.0,
-    right: int = 64,
-    error: float = 0.0,
+    held_out: float | Sequence[float] = 0.0,
+    right: Sequence[int] = (WINDOWS,) * N_RECORDINGS,
     names: Sequence[str] = ("Ann", "Bob"),
 ) -> TuneRow:
-    """A row of 64 windows."""
+    """A row of 16 recordings of 100 frames and 4 windows; `held_out` (nats a frame) and `right` by recording."""
     size = k if isinstance(k, int) else 10
+    by_recording = np.broadcast_to(np.asarray(held_out, dtype=float), N_RECORDINGS)
+    ones = np.ones(N_RECORDINGS)
     return TuneRow(
         candidate=Candidate(Config(training=TrainingConfig(components=k))),  # type: ignore[arg-type]
         components=float(size),
         log_likelihood=0.0,
         bic=bic,
         aic=aic,
-        held_out=held_out,
+        parameters=size,
+        held_out=float(by_recording.mean()),
         held_out_error=0.1,
-        right=right,
-        asked=64,
-        accuracy_error=error,
-        speakers={name: SpeakerRow(size, bic, aic, held_out) for name in names},
+        right=sum(right),
+        asked=WINDOWS * N_RECORDINGS,
+        accuracy_error=0.01,
+        speakers={name: SpeakerRow(size, bic, aic, float(by_recording.mean())) for name in names},
+        recordings=np.stack([FRAMES * by_recording, FRAMES * ones, np.asarray(right, float), WINDOWS * ones], axis=1),
     )
+
+
+def wrong(*recordings: int) -> list[int]:
+    """Windows right of each recording, with one wrong in each of those named."""
+    return [WINDOWS - (i in recordings) for i in range(N_RECORDINGS)]
 
 
 def test_bic_and_aic_choose_the_smallest() -> None:
     table = [made_up(1, bic=3.0, aic=-1.0), made_up(2, bic=-2.0, aic=1.0), made_up(4, bic=4.0, aic=-3.0)]
-    assert best_row(table, "bic")[0] is table[1]
-    assert best_row(table, "aic")[0] is table[2]
-    assert best_row(table, "bic")[1] == "the smallest BIC"
-    assert best_row(table, "aic")[1] == "the smallest AIC"
+    assert best_row(table, "bic") == (table[1], "the smallest BIC")
+    assert best_row(table, "aic") == (table[2], "the smallest AIC")
 
 
-def test_held_out_chooses_the_largest() -> None:
-    table = [made_up(1, held_out=-50.0), made_up(2, held_out=-45.0), made_up(4, held_out=-47.0)]
+def test_how_far_behind_is_a_paired_difference() -> None:
+    spread = np.linspace(-60.0, -30.0, N_RECORDINGS)  # recordings differ far more than rows
+    gaps = np.tile([0.4, 0.6], N_RECORDINGS // 2)
+    best, row = made_up(4, held_out=spread), made_up(2, held_out=spread - gaps, right=wrong(0, 1, 2, 3))
+    difference, error = behind(row, best, "held-out")
+    assert difference == pytest.approx(0.5)
+    assert error == pytest.approx(np.std(gaps, ddof=1) / np.sqrt(N_RECORDINGS))
+    difference, error = behind(row, best, "accuracy")
+    assert difference == pytest.approx(4 / 64)
+    lost = np.repeat([1.0, 0.0], [4, 12]) / WINDOWS
+    assert error == pytest.approx(np.std(lost, ddof=1) / np.sqrt(N_RECORDINGS))
+    assert behind(best, best, "held-out") == (0.0, 0.0)
+    assert behind(best, best, "accuracy") == (0.0, 1 / 64)  # a window is the least that can be known
+
+
+def test_held_out_chooses_the_simplest_that_is_not_told_apart_from_the_best() -> None:
+    noise = np.tile([0.5, -0.3], N_RECORDINGS // 2)
+    table = [made_up(1, held_out=-50.0), made_up(2, held_out=-45.0 - noise), made_up(4, held_out=-45.0)]
     chosen, why = best_row(table, "held-out")
-    assert chosen is table[1]
-    assert "held-out log-likelihood" in why
+    assert chosen is table[1]  # 0.1 behind, with an error of 0.1
+    assert why.startswith("the simplest of the 2")
+    table[1] = made_up(2, held_out=-45.0 - noise - 0.1)
+    assert best_row(table, "held-out") == (table[2], "the largest held-out log-likelihood")
 
 
-@pytest.mark.parametrize("criterion", ["bic", "aic", "held-out", "accuracy"])
-def test_of_equals_the_first_is_chosen(criterion: str) -> None:
+def test_equal_rows_give_the_simplest() -> None:
     table = [made_up(4), made_up(1), made_up(2)]
-    assert best_row(table, criterion)[0] is table[0]
+    assert best_row(table, "accuracy")[0] is table[1]
 
 
-def test_accuracy_that_stands_alone_decides() -> None:
-    table = [made_up(1, right=32, error=1 / 64, held_out=9.0), made_up(2, right=62, error=1 / 64, held_out=-9.0)]
+def test_the_best_accuracy_wins_where_no_other_is_near() -> None:
+    table = [made_up(1, right=wrong(*range(8)), held_out=9.0), made_up(2, held_out=-9.0)]
     chosen, why = best_row(table, "accuracy")
     assert chosen is table[1]
-    assert "96.9 %" in why
+    assert why == "the best accuracy, 100.0 %; no other is within one standard error of it"
 
 
-def test_within_one_standard_error_of_the_best_accuracy_the_likeliest_is_chosen() -> None:
-    table = [
-        made_up(1, right=59, held_out=-1.0),  # beyond one standard error, though the likeliest of all
-        made_up(2, right=60, held_out=-2.0),  # on the edge: it counts
-        made_up(4, right=62, held_out=-4.0, error=2 / 64),
-        made_up(8, right=61, held_out=-3.0, error=9 / 64),  # its own error does not matter
-    ]
+def test_a_single_window_decides_nothing() -> None:
+    table = [made_up(1, right=wrong(3), held_out=-4.0), made_up(2, held_out=-5.0)]
     chosen, why = best_row(table, "accuracy")
-    assert chosen is table[1]
-    assert " 3 " in why
-    assert "3.1 points" in why
-    assert "96.9 %" in why
+    assert chosen is table[0]
+    assert "2 whose accuracy is within one standard error of the best, the largest held-out" in why
 
 
-def test_an_accuracy_without_error_is_shared_by_equals_only() -> None:
-    table = [made_up(1, right=63, held_out=0.0), made_up(2, held_out=-5.0), made_up(4, held_out=-4.0)]
-    assert best_row(table, "accuracy")[0] is table[2]
-
-
-def test_of_one_speaker_accuracy_tells_nothing() -> None:
+def test_one_speaker_is_judged_by_held_out_speech() -> None:
     table = [made_up(k, held_out=h, names=["Ann"]) for k, h in ((1, -5.0), (2, -3.0), (4, -4.0))]
     chosen, why = best_row(table, "accuracy")
     assert chosen is table[1]
     assert "held-out" in why
+
+
+def test_a_single_row_is_chosen() -> None:
+    assert best_row([made_up(3)], "accuracy")[1] == "there was no other"
 
 
 def test_the_choices_of_one_speaker() -> None:
@@ -501,12 +519,6 @@ def test_the_choices_of_one_speaker() -> None:
         made_up("auto", bic=-9.0, aic=-9.0, held_out=0.0),
     ]
     assert speaker_choices(table, table[0], "Bob") == {"bic": 1, "aic": 2, "held_out": 4}
-
-
-def test_the_config_of_a_row_is_its_own_or_chooses_for_each_speaker() -> None:
-    row = made_up(4)
-    assert chosen_config(row, per_speaker=False) == row.candidate.config
-    assert chosen_config(row, per_speaker=True) == Config(training=TrainingConfig(components="auto"))
 
 
 def test_front_ends_are_not_compared_by_likelihood(small: Path) -> None:
@@ -527,7 +539,7 @@ def test_front_ends_are_not_compared_by_likelihood(small: Path) -> None:
 def test_pictures_are_what_their_names_say_and_the_same_again(
     rows: list[TuneRow], tmp_path: Path, suffix: str, begins: bytes
 ) -> None:
-    table = [*rows, made_up("auto", bic=rows[0].bic, aic=rows[0].aic, held_out=-50.0, right=60)]
+    table = [*rows, made_up("auto", bic=rows[0].bic, aic=rows[0].aic, held_out=-50.0, right=wrong(1, 2))]
     paths = [tmp_path / f"{name}.{suffix}" for name in "ab"]
     for path in paths:
         draw_curves(table, rows[1], path, test_seconds=0.2)

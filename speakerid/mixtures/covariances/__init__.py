@@ -8,9 +8,10 @@ from speakerid.mixtures.covariances.full import Full
 from speakerid.mixtures.covariances.spherical import Spherical
 from speakerid.mixtures.covariances.tied import Tied
 
-__all__ = ["COVARIANCE_TYPES", "CovarianceType", "Diagonal", "Full", "Spherical", "Tied", "covariance_type"]
+__all__ = ["COVARIANCE_TYPES", "DIAGONAL", "CovarianceType", "Diagonal", "Full", "Spherical", "Tied", "covariance_type"]
 
-COVARIANCE_TYPES: dict[str, CovarianceType] = {kind.name: kind for kind in (Diagonal(), Spherical(), Tied(), Full())}
+DIAGONAL = Diagonal()
+COVARIANCE_TYPES: dict[str, CovarianceType] = {kind.name: kind for kind in (DIAGONAL, Spherical(), Tied(), Full())}
 
 
 def covariance_type(name: str | CovarianceType) -> CovarianceType:

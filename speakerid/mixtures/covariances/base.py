@@ -1,6 +1,6 @@
 """What a covariance type is: a small object that knows everything that depends on the shape of Σ_k.
 
-Multiplied out (Bishop 2006, eq. 2.43), with P_k = Σ_k⁻¹,
+Multiplied out (Bishop 2006, eq. 2.43 and 2.71), with P_k = Σ_k⁻¹,
 
     log π_k N(x; μ_k, Σ_k) = xᵀ P_k μ_k  +  (log π_k − ½ d log 2π − ½ log|Σ_k| − ½ μ_kᵀ P_k μ_k)  −  ½ xᵀ P_k x
 
@@ -18,7 +18,8 @@ full         Σ_k             x_i x_j, i ≤ j       K·d(d + 1)/2           r_n
 ===========  ==============  ===================  =====================  ==============================================
 
 Of a tied mixture −½ xᵀ P x is the same for all components: responsibilities do not need it, and EM needs only its sum,
-−½ tr(P Σ_n x_n x_nᵀ), from moments that never change. It is the cheapest type to train.
+−½ tr(P Σ_n x_n x_nᵀ), from moments that never change. With many frames it is the cheapest type to train; with few, putting
+them into units of covariance I costs more than it saves.
 """
 
 from __future__ import annotations
@@ -47,11 +48,17 @@ class CovarianceType(ABC):
     def __repr__(self) -> str:
         return self.name
 
-    def __copy__(self) -> CovarianceType:
-        return self
+    def __eq__(self, other: object) -> bool:
+        return other is self or other == self.name
 
-    def __deepcopy__(self, _memo: object) -> CovarianceType:
-        return self
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # there is one of each, also after a copy or in another process
+        from speakerid.mixtures.covariances import covariance_type
+
+        return covariance_type, (self.name,)
 
     # the model --------------------------------------------------------------------------------------------------------
 

@@ -10,8 +10,8 @@ from speakerid.mixtures.covariances.base import Array, Float64
 __all__ = ["check_matrices", "floored", "from_triangle", "inverse", "products", "triangle"]
 
 
-# in units of the frames' own covariance: below this a matrix cannot be told from a singular one
-_LEAST_FLOOR = 1e-10
+# of the mean variance: an eigenvalue below this cannot be told from that of a singular matrix
+_LEAST_SHARE = 1e-10
 
 
 def products(unit: Array, out: Array) -> None:
@@ -58,20 +58,21 @@ def inverse(covariances: Float64) -> tuple[Float64, Float64]:
 
 
 def floored(covariances: Float64, floor: float) -> tuple[Float64, NDArray[np.intp]]:
-    """Raise eigenvalues below `floor` (at least 1e-10) to it; return the matrices and how many each had.
+    """Raise eigenvalues below `floor` (and below 1e-10 of their mean) to it; return the matrices and how many each had.
 
     Of all covariances with eigenvalues of at least the floor it is the one of largest likelihood: as a function of one
     eigenvalue the expected log-likelihood rises up to its maximum and falls beyond.
     """
-    floor = max(floor, _LEAST_FLOOR)
+    d = covariances.shape[-1]
+    least = np.maximum(floor, _LEAST_SHARE * np.trace(covariances, axis1=-2, axis2=-1) / d)
     try:
-        np.linalg.cholesky(covariances - floor * np.eye(covariances.shape[-1]))
+        np.linalg.cholesky(covariances - least[..., None, None] * np.eye(d))
     except np.linalg.LinAlgError:
         if covariances.ndim > 2:
             # each by itself, so that what rounding decides does not depend on its neighbours
             each = [floored(matrix, floor) for matrix in covariances]
             return np.stack([matrix for matrix, _count in each]), np.stack([count for _matrix, count in each])
         values, vectors = np.linalg.eigh(covariances)
-        raised = (vectors * np.maximum(values, floor)) @ vectors.T
-        return 0.5 * (raised + raised.T), np.asarray(np.count_nonzero(values < floor))
+        raised = (vectors * np.maximum(values, least)) @ vectors.T
+        return 0.5 * (raised + raised.T), np.asarray(np.count_nonzero(values < least))
     return covariances, np.zeros(covariances.shape[:-2], dtype=np.intp)

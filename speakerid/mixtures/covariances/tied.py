@@ -82,7 +82,7 @@ class Tied(CovarianceType):
     def update(
         self, zeroth: Float64, means: Float64, second: Float64, floor: Array | float
     ) -> tuple[Float64, NDArray[np.intp]]:
-        # Σ = (Σ_n x_n x_nᵀ − Σ_k N_k μ_k μ_kᵀ) / N (McLachlan and Peel 2000, section 3.9)
+        # Σ = (Σ_n x_n x_nᵀ − Σ_k N_k μ_k μ_kᵀ) / N (McLachlan and Peel 2000, section 3.3)
         weighted = zeroth[..., None] * means
         covariance = second - weighted.swapaxes(-1, -2) @ means
         covariance /= zeroth.sum(axis=-1)[..., None, None]
