@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from speakerid.audio.decode import AudioSource, RawFormat, open_audio
+    from speakerid.audio.layouts import LAYOUTS, discover_layout, recognise_layout
     from speakerid.audio.recordings import (
         AUDIO_EXTENSIONS,
         Discovery,
@@ -21,27 +22,35 @@ if TYPE_CHECKING:
         read_manifest,
     )
     from speakerid.audio.samples import SampleStream, array_stream, load_samples, open_samples
+    from speakerid.audio.trials import Trial, read_trials
 
 __all__ = [
     "AUDIO_EXTENSIONS",
+    "LAYOUTS",
     "AudioSource",
     "Discovery",
     "RawFormat",
     "Recording",
     "SampleStream",
+    "Trial",
     "array_stream",
     "discover_audio",
+    "discover_layout",
     "discover_speakers",
     "is_manifest",
     "load_samples",
     "open_audio",
     "open_samples",
     "read_manifest",
+    "read_trials",
+    "recognise_layout",
 ]
 
 _HOME = {
     **dict.fromkeys(("AudioSource", "RawFormat", "open_audio"), "decode"),
     **dict.fromkeys(("SampleStream", "array_stream", "load_samples", "open_samples"), "samples"),
+    **dict.fromkeys(("LAYOUTS", "discover_layout", "recognise_layout"), "layouts"),
+    **dict.fromkeys(("Trial", "read_trials"), "trials"),
 }
 
 
