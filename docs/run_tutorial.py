@@ -3,8 +3,9 @@
     python docs/run_tutorial.py
 
 Its ``python`` blocks are run in order in one namespace, its ``console`` blocks in a shell, all in a temporary folder with
-a copy of ``data/sample``. The pictures they make go to ``docs/pictures/``. What a python block prints becomes the ``text``
-block below it, and what a command prints, on standard output and then on standard error, what follows its line.
+a copy of ``data/sample``. The pictures they make there, in ``pictures/``, go to ``docs/pictures/``. What a python block
+prints becomes the ``text`` block below it, and what a command prints, on standard output and then on standard error, what
+follows its line.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def run(document: str, folder: Path) -> str:
     ----------
     document : str
     folder : Path
-        Where they run; a copy of the sample recordings and ``docs/pictures/`` are made in it.
+        Where they run; a copy of the sample recordings and a folder ``pictures`` are made in it.
 
     Returns
     -------
@@ -108,7 +109,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         document = run(TUTORIAL.read_text(encoding="utf-8"), Path(name))
         shutil.rmtree(PICTURES, ignore_errors=True)
-        shutil.copytree(Path(name) / "docs" / "pictures", PICTURES)
+        shutil.copytree(Path(name) / "pictures", PICTURES)
     TUTORIAL.write_text(document, encoding="utf-8")
 
 

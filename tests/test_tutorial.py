@@ -114,7 +114,7 @@ def test_pictures(runner: ModuleType, printed: str, workplace: Path) -> None:
     """Those that are made are those that are shown, and those that are stored; none is empty or heavy."""
     shown = runner.pictures_shown(TUTORIAL)
     assert len(shown) == len(set(shown)) >= 8
-    for folder in (workplace / "docs" / "pictures", DOCS / "pictures"):
+    for folder in (workplace / "pictures", DOCS / "pictures"):
         assert sorted(path.name for path in folder.iterdir()) == sorted(shown)
         for name in shown:
             assert (folder / name).stat().st_size < 60_000, name
@@ -128,7 +128,7 @@ def test_pictures(runner: ModuleType, printed: str, workplace: Path) -> None:
 
 def test_stored_pictures_have_the_size_of_those_that_are_made(printed: str, workplace: Path) -> None:
     for path in (DOCS / "pictures").iterdir():
-        with Image.open(path) as stored, Image.open(workplace / "docs" / "pictures" / path.name) as made:
+        with Image.open(path) as stored, Image.open(workplace / "pictures" / path.name) as made:
             # the width of letters may move the frame, not the picture
             assert stored.size == made.size, path.name
 
