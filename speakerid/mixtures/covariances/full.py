@@ -6,17 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speakerid.mixtures.covariances import matrices
-from speakerid.mixtures.covariances.base import Array, CovarianceType, Float64
-from speakerid.mixtures.standardisation import Standardisation, Whitening
+from speakerid.mixtures.covariances.base import Array, Float64
+from speakerid.mixtures.standardisation import Standardisation
 
 __all__ = ["Full"]
 
 
-class Full(CovarianceType):
+class Full(matrices.MatrixType):
     """Σ_k symmetric and positive definite; covariances (K, d, d)."""
 
     name = "full"
-    uses_products = True
 
     def shape(self, k: int, d: int) -> tuple[int, ...]:
         return k, d, d
@@ -24,23 +23,11 @@ class Full(CovarianceType):
     def n_free_parameters(self, k: int, d: int) -> int:
         return k * d * (d + 1) // 2
 
-    def check(self, covariances: Float64) -> None:
-        matrices.check_matrices(covariances)
-
     def variances(self, covariances: Float64, k: int, d: int) -> Float64:
         return np.diagonal(covariances, axis1=-2, axis2=-1)
 
     def matrices(self, covariances: Float64, k: int, d: int) -> Float64:
         return covariances
-
-    def standardisation(self, centre: Float64, moments: Float64) -> Standardisation:
-        return Whitening.of_covariance(centre, moments)
-
-    def to_unit(self, covariances: Float64, standardisation: Standardisation) -> Float64:
-        return standardisation.covariances_to_unit(covariances)
-
-    def from_unit(self, covariances: Float64, standardisation: Standardisation) -> Float64:
-        return standardisation.covariances_from_unit(covariances)
 
     def second_from_unit(
         self, zeroth: Float64, first: Float64, second: Float64, standardisation: Standardisation
@@ -63,13 +50,6 @@ class Full(CovarianceType):
 
     def second_moments(self, sums: Float64, products: Float64 | None) -> Float64:
         return matrices.from_triangle(sums, round((np.sqrt(8 * sums.shape[-1] + 1) - 1) / 2))
-
-    def floored(self, covariances: Float64, floor: Array | float) -> tuple[Float64, int]:
-        raised, count = matrices.floored(covariances, float(np.max(floor)))
-        return raised, int(count.sum())
-
-    def smallest(self, covariances: Float64) -> float:
-        return float(np.linalg.eigvalsh(covariances).min())
 
     def update(
         self, zeroth: Float64, means: Float64, second: Float64, floor: Array | float

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from speakerid.mixtures.covariances.base import Array, Float64
+from speakerid.mixtures.covariances.base import Array, CovarianceType, Float64
+from speakerid.mixtures.standardisation import Standardisation, Whitening
 
-__all__ = ["check_matrices", "floored", "from_triangle", "inverse", "products", "triangle"]
+__all__ = ["MatrixType", "check_matrices", "floored", "from_triangle", "inverse", "products", "triangle"]
 
 
 # of the mean variance: an eigenvalue below this cannot be told from that of a singular matrix
@@ -76,3 +77,28 @@ def floored(covariances: Float64, floor: float) -> tuple[Float64, NDArray[np.int
         raised = (vectors * np.maximum(values, least)) @ vectors.T
         return 0.5 * (raised + raised.T), np.asarray(np.count_nonzero(values < least))
     return covariances, np.zeros(covariances.shape[:-2], dtype=np.intp)
+
+
+class MatrixType(CovarianceType):
+    """A type of covariance matrices: units, checks and floors of the tied and the full one."""
+
+    uses_products = True
+
+    def check(self, covariances: Float64) -> None:
+        check_matrices(covariances)
+
+    def standardisation(self, centre: Float64, moments: Float64) -> Standardisation:
+        return Whitening.of_covariance(centre, moments)
+
+    def to_unit(self, covariances: Float64, standardisation: Standardisation) -> Float64:
+        return standardisation.covariances_to_unit(covariances)
+
+    def from_unit(self, covariances: Float64, standardisation: Standardisation) -> Float64:
+        return standardisation.covariances_from_unit(covariances)
+
+    def floored(self, covariances: Float64, floor: Array | float) -> tuple[Float64, int]:
+        raised, count = floored(covariances, float(np.max(floor)))
+        return raised, int(count.sum())
+
+    def smallest(self, covariances: Float64) -> float:
+        return float(np.linalg.eigvalsh(covariances).min())

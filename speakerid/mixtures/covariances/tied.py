@@ -6,26 +6,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speakerid.mixtures.covariances import matrices
-from speakerid.mixtures.covariances.base import Array, CovarianceType, Float64
-from speakerid.mixtures.standardisation import Standardisation, Whitening
+from speakerid.mixtures.covariances.base import Array, Float64
+from speakerid.mixtures.standardisation import Standardisation
 
 __all__ = ["Tied"]
 
 
-class Tied(CovarianceType):
+class Tied(matrices.MatrixType):
     """Σ_k = Σ for all k; covariances (d, d)."""
 
     name = "tied"
-    uses_products = True
 
     def shape(self, k: int, d: int) -> tuple[int, ...]:
         return d, d
 
     def n_free_parameters(self, k: int, d: int) -> int:
         return d * (d + 1) // 2
-
-    def check(self, covariances: Float64) -> None:
-        matrices.check_matrices(covariances)
 
     def variances(self, covariances: Float64, k: int, d: int) -> Float64:
         return np.repeat(np.diagonal(covariances, axis1=-2, axis2=-1)[..., None, :], k, axis=-2)
@@ -35,15 +31,6 @@ class Tied(CovarianceType):
 
     def select(self, covariances: Float64, chosen: Array) -> Float64:
         return covariances
-
-    def standardisation(self, centre: Float64, moments: Float64) -> Standardisation:
-        return Whitening.of_covariance(centre, moments)
-
-    def to_unit(self, covariances: Float64, standardisation: Standardisation) -> Float64:
-        return standardisation.covariances_to_unit(covariances)
-
-    def from_unit(self, covariances: Float64, standardisation: Standardisation) -> Float64:
-        return standardisation.covariances_from_unit(covariances)
 
     def second_from_unit(
         self, zeroth: Float64, first: Float64, second: Float64, standardisation: Standardisation
@@ -71,13 +58,6 @@ class Tied(CovarianceType):
     def second_moments(self, sums: Float64, products: Float64 | None) -> Float64:
         assert products is not None
         return products
-
-    def floored(self, covariances: Float64, floor: Array | float) -> tuple[Float64, int]:
-        raised, count = matrices.floored(covariances, float(np.max(floor)))
-        return raised, int(count.sum())
-
-    def smallest(self, covariances: Float64) -> float:
-        return float(np.linalg.eigvalsh(covariances).min())
 
     def update(
         self, zeroth: Float64, means: Float64, second: Float64, floor: Array | float
