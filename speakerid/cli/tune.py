@@ -58,9 +58,7 @@ def _finite(_context: click.Context, _parameter: click.Parameter, value: float) 
               help="Try other settings as well, in every combination: --try covariance=diagonal,full.")  # fmt: skip
 @click.option("--choose", "criterion", type=click.Choice(_CRITERIA), default="accuracy", show_default=True,
               help="What decides.")  # fmt: skip
-@click.option(
-    "--per-speaker", is_flag=True, help="Tell K for each speaker as well; the config chooses it for each, by BIC."
-)
+@click.option("--per-speaker", is_flag=True, help="Tell as well which K each criterion would choose for each speaker.")
 @click.option("--folds", type=click.IntRange(min=2), default=5, show_default=True, help="Of the cross-validation.")
 @click.option("--test-seconds", type=click.FloatRange(min=0.1, max=3600), default=2.0, callback=_finite, show_default=True,
               help="Held-out recordings are asked in windows of so much speech.")  # fmt: skip
@@ -102,6 +100,8 @@ def tune(
     if channel is not None and not data:
         raise click.UsageError("--channel is for recordings; the store keeps none: give DATA")
     tried = candidates(_base(config_path, db, stored=not data), sizes, varied)
+    if criterion != "accuracy" and len({candidate.config.front_end for candidate in tried}) > 1:
+        raise click.UsageError(f"--choose {criterion} cannot compare front ends, whose features are other quantities")
     materials = _materials(data, tried, db=db, folds=folds, channel=channel, jobs=jobs, quiet=quiet)
     if not next(iter(materials.values())).pieces:
         complain("no recording can be used: there is nothing to tune with")
