@@ -44,3 +44,9 @@ class Recording:
             return shown(self.path)
         end = "" if self.end is None else f"{self.end:g}"
         return f"{shown(self.path)} [{self.start or 0:g}-{end} s]"
+
+    @property
+    def kept_together(self) -> str | None:
+        """What must not be split between training and test: the session, or for a stretch the file it is of."""
+        stretch = self.start is not None or self.end is not None
+        return self.session or (shown(self.path) if stretch else None)

@@ -231,6 +231,6 @@ def _assign(frames: Frames, centres: NDArray[Any]) -> SufficientStatistics:
         complete_design(kind, d, tile)
         nearest = (matrix @ tile[: d + 1]).argmin(axis=0)
         sums += (nearest == numbers).astype(tile.dtype) @ tile.T
-    products = frames.products if kind.common_precision(_single(frames, 1.0).covariances) is not None else None
+    products = frames.products if kind.shared else None
     second = kind.second_moments(sums[:, d + 1 : d + 1 + kind.n_quadratic(d)], products)
     return SufficientStatistics(len(frames), 0.0, sums[:, d], sums[:, :d], second, kind)

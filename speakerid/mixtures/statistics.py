@@ -211,7 +211,7 @@ def _accumulate_group(
         log2_likelihoods -= 0.5 * LOG2E * (precision * scatter).sum(axis=(1, 2))
     for b, f in enumerate(frames):
         second = kind.second_moments(
-            sums[b, :, d + 1 : d + 1 + kind.n_quadratic(d)], f.products if precision is not None else None
+            sums[b, :, d + 1 : d + 1 + kind.n_quadratic(d)], f.products if kind.shared else None
         )
         yield SufficientStatistics(
             len(f), float(log2_likelihoods[b]) * LN2, sums[b, :, d], sums[b, :, :d], second, kind

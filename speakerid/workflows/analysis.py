@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 import numpy as np
@@ -14,7 +14,16 @@ from speakerid.config import FrontEndConfig
 from speakerid.errors import RecordingError
 from speakerid.frontend import StaticFeatures, extract_static
 
-__all__ = ["Analysis", "Source", "Waveform", "analyse", "as_source", "located", "require_speech"]
+__all__ = [
+    "Analysis",
+    "Source",
+    "Waveform",
+    "analyse",
+    "analyse_for_training",
+    "as_source",
+    "located",
+    "require_speech",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,6 +137,19 @@ def analyse(
             source_rate=stream.source_rate,
             clipped_fraction=stream.clipped_fraction,
         )
+
+
+def analyse_for_training(
+    source: Source, config: FrontEndConfig, *, channel: int | None, minimum_seconds: float
+) -> Analysis | RecordingError:
+    """Return the analysis of a recording with enough speech, features rounded as a store gives them back; or the error."""
+    try:
+        analysis = analyse(source, config, channel=channel, hash_content=True)
+        require_speech(analysis, source.label, minimum_seconds)
+    except RecordingError as error:
+        return error
+    # so that a model does not depend on whether the features came from a store
+    return replace(analysis, static=analysis.static.rounded())
 
 
 def located(source: Source, message: str) -> str:

@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 
 from speakerid._version import __version__
 from speakerid.audio import Recording, array_stream
-from speakerid.audio.paths import shown
 from speakerid.config import Config, FrontEndConfig, TrainingConfig
 from speakerid.errors import (
     ConflictError,
@@ -35,7 +34,7 @@ from speakerid.frontend import StaticFeatures, finish
 from speakerid.mixtures import GaussianMixture, TrainingRecord, train_each
 from speakerid.parallel import effective_jobs, map_in_order, one_blas_thread
 from speakerid.store import NewRecording, SpeakerUpdate, Store, normal_name
-from speakerid.workflows.analysis import Analysis, Source, Waveform, analyse, located, require_speech
+from speakerid.workflows.analysis import Analysis, Source, Waveform, analyse_for_training, located
 from speakerid.workflows.gather import Gathered
 
 __all__ = ["EnrolledSpeaker", "EnrollmentReport", "Problem", "enroll_gathered", "enroll_recordings"]
@@ -229,14 +228,7 @@ def _settings(
 def _analyse_one(
     item: tuple[str, Source], *, config: FrontEndConfig, channel: int | None, minimum: float
 ) -> Analysis | RecordingError:
-    _name, source = item
-    try:
-        analysis = analyse(source, config, channel=channel, hash_content=True)
-        require_speech(analysis, source.label, minimum)
-    except RecordingError as error:
-        return error
-    # as the store will give them back, so that the model does not depend on whether they came from there
-    return dataclasses.replace(analysis, static=analysis.static.rounded())
+    return analyse_for_training(item[1], config, channel=channel, minimum_seconds=minimum)
 
 
 def _analyse_all(
@@ -416,11 +408,7 @@ def _duplicate(source: Source, name: str, owner: str) -> DuplicateRecordingError
 
 def _new_recording(source: Source, analysis: Analysis) -> NewRecording:
     label = source.label.encode("utf-8", "replace").decode("utf-8")
-    session = None
-    if isinstance(source, Recording):
-        # stretches of one file are neighbours, and are kept together like the recordings of a session
-        stretch = source.start is not None or source.end is not None
-        session = source.session or (shown(source.path) if stretch else None)
+    session = source.kept_together if isinstance(source, Recording) else None
     assert analysis.content_hash is not None
     return NewRecording(
         analysis.content_hash,

@@ -22,7 +22,7 @@ from speakerid.frontend import StaticFeatures, finish
 from speakerid.mixtures import recording_folds
 from speakerid.parallel import effective_jobs, map_in_order, one_blas_thread
 from speakerid.store import Store, normal_name
-from speakerid.workflows.analysis import Analysis, analyse, located, require_speech
+from speakerid.workflows.analysis import analyse_for_training, located
 from speakerid.workflows.enroll import Problem
 
 __all__ = ["Frames", "Material", "material_from_recordings", "material_from_store"]
@@ -96,7 +96,12 @@ def material_from_recordings(
     material = Material(config.front_end)
     found: dict[str, list[_Found]] = {}
     owners: dict[str, tuple[str, str]] = {}
-    work = partial(_analyse, config=config, channel=channel)
+    work = partial(
+        analyse_for_training,
+        config=config.front_end,
+        channel=channel,
+        minimum_seconds=config.decision.minimum_speech_seconds,
+    )
     with one_blas_thread():
         results = map_in_order(work, recordings, effective_jobs(jobs))
         for done, (recording, result) in enumerate(zip(recordings, results, strict=True), start=1):
@@ -114,23 +119,12 @@ def material_from_recordings(
                 elif content_hash in {h for h, _static, _session in found.get(name, [])}:
                     material.duplicates += 1
                 else:
-                    stretch = recording.start is not None or recording.end is not None
-                    # stretches of one file are neighbours
-                    session = recording.session or (recording.path if stretch else content_hash)
-                    found.setdefault(name, []).append((content_hash, result.static.rounded(), session))
+                    session = recording.kept_together or content_hash
+                    found.setdefault(name, []).append((content_hash, result.static, session))
             if progress is not None:
                 progress(done)
     _deal(material, found, folds)
     return material
-
-
-def _analyse(recording: Recording, *, config: Config, channel: int | None) -> Analysis | RecordingError:
-    try:
-        analysis = analyse(recording, config.front_end, channel=channel, hash_content=True)
-        require_speech(analysis, recording.label, config.decision.minimum_speech_seconds)
-    except RecordingError as error:
-        return error
-    return analysis
 
 
 def material_from_store(path: str | Path, *, folds: int) -> Material:

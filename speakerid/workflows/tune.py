@@ -413,9 +413,9 @@ def speaker_choices(rows: Sequence[TuneRow], chosen: TuneRow, name: str) -> dict
     group = [r for r in rows if r.candidate.varied == chosen.candidate.varied]
     numbered = [r for r in group if r.candidate.components != "auto"]
     fixed = [r.speakers[name] for r in numbered or group]
-    held = [s for s in fixed if s.held_out is not None]
+    held = [(s.held_out, s.components) for s in fixed if s.held_out is not None]
     return {
         "bic": min(fixed, key=lambda s: s.bic).components,
         "aic": min(fixed, key=lambda s: s.aic).components,
-        "held_out": max(held, key=lambda s: (s.held_out is not None, s.held_out)).components if held else None,
+        "held_out": max(held, key=lambda pair: pair[0])[1] if held else None,
     }

@@ -44,6 +44,8 @@ class CovarianceType(ABC):
     name: ClassVar[str]
     uses_products: ClassVar[bool] = False
     """Whether moments and units are of all products x_i x_j (a matrix) or of squares (a vector)."""
+    shared: ClassVar[bool] = False
+    """Whether all components have one covariance: its second moments are those of all frames."""
 
     def __repr__(self) -> str:
         return self.name

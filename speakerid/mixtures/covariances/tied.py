@@ -16,6 +16,7 @@ class Tied(matrices.MatrixType):
     """Σ_k = Σ for all k; covariances (d, d)."""
 
     name = "tied"
+    shared = True
 
     def shape(self, k: int, d: int) -> tuple[int, ...]:
         return d, d
