@@ -24,7 +24,7 @@ from speakerid.evaluation.proportions import Proportion
 __all__ = ["SECONDS_EDGES", "Bin", "accuracy_by_bins", "accuracy_by_value", "quantile_edges"]
 
 #: Edges for seconds of speech, about equal steps on a logarithmic scale.
-SECONDS_EDGES = (0.0, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, math.inf)
+SECONDS_EDGES = (0.0, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, math.inf)
 
 
 @dataclass(frozen=True)
