@@ -15,6 +15,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,10 @@ from hypothesis import settings
 # the same examples in every run: a failure in CI is a failure here
 settings.register_profile("fixed", derandomize=True, deadline=None)
 settings.load_profile("fixed")
+
+# features that a test computes are not the user's business
+CACHE = tempfile.TemporaryDirectory(prefix="speakerid-tests-", ignore_cleanup_errors=True)
+os.environ["SPEAKERID_CACHE"] = CACHE.name
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "data" / "sample"
@@ -64,6 +69,7 @@ def _not_json(constant: str) -> None:
 def _environment(changes: dict[str, str] | None) -> dict[str, str]:
     clean = {key: value for key, value in os.environ.items() if not key.startswith("SPEAKERID_")}
     # a file that is not closed is a line on standard error, and the tests of it fail
+    clean["SPEAKERID_CACHE"] = CACHE.name
     return {**clean, "PYTHONIOENCODING": "utf-8", "PYTHONWARNINGS": "always::ResourceWarning", **(changes or {})}
 
 

@@ -19,7 +19,9 @@ from speakerid.parallel import effective_jobs, one_blas_thread
 
 __all__ = ["Finding", "examine"]
 
-_NEEDED = ("numpy", "scipy", "librosa", "soundfile", "soxr", "click", "rich", "joblib", "threadpoolctl")
+_NEEDED = (
+    "numpy", "scipy", "librosa", "soundfile", "soxr", "click", "rich", "joblib", "threadpoolctl", "platformdirs", "jinja2",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ def _findings(store_path: Path) -> Iterator[Finding]:
     yield _media()
     yield _guarded("threads", _threads)
     yield _guarded("speed", _speed)
+    yield _cache()
     yield _store(store_path)
 
 
@@ -134,6 +137,21 @@ def _speed() -> str:
     if list(record.log_likelihoods) != sorted(record.log_likelihoods):
         raise RuntimeError("the log-likelihood of EM fell: this processor's arithmetic cannot be trusted")
     return f"features {10 / seconds:,.0f} x real time on one thread; EM rises as it should"
+
+
+def _cache() -> Finding:
+    from speakerid.workflows.cache import FeatureCache, format_size
+
+    check = "feature cache"
+    try:
+        with FeatureCache.from_environment() as cache:
+            usage = cache.usage()
+        if not cache.limit_bytes:
+            return Finding(check, None, f"{cache.folder}: the limit is 0, nothing is kept")
+        of = f"{format_size(usage.bytes)} of {format_size(cache.limit_bytes)}"
+        return Finding(check, True, f"{cache.folder}: {usage.entries} entries, {of}")
+    except (SpeakerIdError, OSError) as error:
+        return Finding(check, False, str(error))
 
 
 def _store(path: Path) -> Finding:
