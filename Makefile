@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types benchmark sample librispeech clean
+.PHONY: help install demo test lint types benchmark panel sample librispeech clean
 
 help: ## explain the targets
 	@echo "speakerid: who is speaking?  Targets:"
@@ -37,6 +37,9 @@ types: $(READY) ## strict type checks of the package
 
 benchmark: $(READY) ## speed against librosa and scikit-learn; writes benchmarks/README.md
 	$(BIN)/python -m benchmarks.run
+
+panel: $(READY) ## accuracy on the shared protocols; writes its part of benchmarks/README.md
+	$(BIN)/python -m benchmarks.panel
 
 sample: $(READY) ## make the sample recordings again (needs Debian's speech synthesizers, see data/)
 	$(BIN)/python data/make_sample.py

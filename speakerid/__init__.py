@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from speakerid.workflows.analysis import Waveform
     from speakerid.workflows.classifier import SpeakerClassifier
     from speakerid.workflows.identify import Identification, Identifier, Score
-    from speakerid.workflows.library import enroll
+    from speakerid.workflows.library import enroll, evaluate
 
 _HOMES = {
     "Config": "config",
@@ -43,6 +43,7 @@ _HOMES = {
     "TrainingConfig": "config",
     "Waveform": "workflows.analysis",
     "enroll": "workflows.library",
+    "evaluate": "workflows.library",
     "extract_features": "frontend",
     "load_config": "config",
     "load_samples": "audio",
@@ -66,6 +67,7 @@ __all__ = [
     "Waveform",
     "__version__",
     "enroll",
+    "evaluate",
     "extract_features",
     "load_config",
     "load_samples",

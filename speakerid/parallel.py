@@ -12,13 +12,18 @@ import itertools
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 __all__ = ["Map", "effective_jobs", "map_in_order", "one_blas_thread", "worker_threads"]
 
 _SWITCH_SECONDS = 2e-4
-_SLICE_A_JOB = 16
+_SLICE_A_JOB, _LARGEST_SLICE_A_JOB = 16, 256
+# joblib looks for the end of a slice a hundred times a second: short slices would spend their time waiting
+_SHORT_SLICE = 0.25
+# such pieces of work are mostly Python, which one thread does faster than two
+_SHORT_ITEM = 1e-3
 
 Map = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 Item = TypeVar("Item")
@@ -155,6 +160,13 @@ def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], jobs
     from joblib import Parallel, delayed
 
     remaining = iter(items)
+    size, alone = _SLICE_A_JOB, False
     with _short_patience(), Parallel(n_jobs=jobs, backend="threading") as workers:
-        while part := list(itertools.islice(remaining, _SLICE_A_JOB * jobs)):
-            yield from workers(delayed(function)(item) for item in part)
+        while part := list(itertools.islice(remaining, size * jobs)):
+            began = time.perf_counter()
+            results = list(map(function, part)) if alone else workers(delayed(function)(item) for item in part)
+            seconds = time.perf_counter() - began
+            if seconds < _SHORT_SLICE:
+                size = min(2 * size, _LARGEST_SLICE_A_JOB)
+            alone = seconds / len(part) < _SHORT_ITEM
+            yield from results

@@ -30,6 +30,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _run(command: str, workplace: Path) -> str:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("SPEAKERID_")}
+    environment["SPEAKERID_CACHE"] = str(workplace / "cache")
     environment["PATH"] = f"{workplace / 'bin'}{os.pathsep}{environment['PATH']}"
     done = subprocess.run(
         command, shell=True, cwd=workplace, env=environment, capture_output=True, text=True, check=False
@@ -62,7 +63,10 @@ def test_figures_of_the_session(workplace: Path) -> None:
 
 def test_python(workplace: Path) -> None:
     (block,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-    done = subprocess.run([sys.executable, "-c", block], cwd=workplace, capture_output=True, text=True, check=False)
+    environment = os.environ | {"SPEAKERID_CACHE": str(workplace / "cache")}
+    done = subprocess.run(
+        [sys.executable, "-c", block], cwd=workplace, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[1].startswith("identified Duncan")
 

@@ -1,4 +1,4 @@
-"""``speakerid cache``: features that were computed before."""
+"""``speakerid cache``: features and scores that were computed before."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["cache"]
 
 @click.group()
 def cache() -> None:
-    """Show or clear the features that are kept from earlier runs.
+    """Show or clear the features and scores that are kept from earlier runs.
 
     They are kept in a folder for caches, so that a second evaluation does not read the recordings again. The environment
     variable SPEAKERID_CACHE names another folder, and SPEAKERID_CACHE_LIMIT another size than 2GB, such as 500MB (1 MB is
@@ -28,41 +28,49 @@ def _count(entries: int) -> str:
 @format_option("table", "json")
 @common_options
 def show(layout: str, db: str, config_path: str | None, jobs: int, quiet: bool) -> None:  # noqa: ARG001
-    """Show the folder of the cache, its entries, their size and its limit."""
-    from speakerid.workflows.cache import FeatureCache, format_size
+    """Show the folders of the cache, their entries, size and limit."""
+    from speakerid.workflows.cache import FeatureCache
+    from speakerid.workflows.score_book import ScoreBooks, books_limit
+    from speakerid.workflows.sizes import format_size
 
     read_config(config_path)
     with FeatureCache.from_environment() as features:
         usage = features.usage()
+    books = ScoreBooks(features.folder.parent)
+    files = books.files()
+    kept = [
+        ("features", features.folder, usage.entries, usage.bytes, features.limit_bytes),
+        ("scores", books.folder, len(files), sum(size for _path, size, _changed in files), books_limit(features)),
+    ]
     if layout == "json":
-        print_json(
-            {
-                "folder": str(features.folder),
-                "entries": usage.entries,
-                "bytes": usage.bytes,
-                "limit_bytes": features.limit_bytes,
-            }
-        )
+        for what, folder, entries, n_bytes, limit in kept:
+            print_json(
+                {"what": what, "folder": str(folder), "entries": entries, "bytes": n_bytes, "limit_bytes": limit}
+            )
         return
-    columns = [("Folder", "left"), ("Entries", "right"), ("Size", "right"), ("Limit", "right")]
+    columns = [("Kept", "left"), ("Folder", "left"), ("Entries", "right"), ("Size", "right"), ("Limit", "right")]
     print_table(
         columns,
-        [[str(features.folder), str(usage.entries), format_size(usage.bytes), format_size(features.limit_bytes)]],
+        ([what, str(folder), str(n), format_size(size), format_size(limit)] for what, folder, n, size, limit in kept),
     )
 
 
 @cache.command(short_help="Remove all that is kept.", epilog="Example:  speakerid cache clear")
 @common_options
 def clear(db: str, config_path: str | None, jobs: int, quiet: bool) -> None:  # noqa: ARG001
-    """Remove all features that are kept; nothing else in the folder is touched."""
-    from speakerid.workflows.cache import FeatureCache, default_cache_folder, format_size
+    """Remove all features and scores that are kept; nothing else in the folder is touched."""
+    from speakerid.workflows.cache import FeatureCache, default_cache_folder
+    from speakerid.workflows.score_book import ScoreBooks
+    from speakerid.workflows.sizes import format_size
 
     read_config(config_path)
     with FeatureCache(default_cache_folder()) as features:
         removed = features.clear()
+    folder = features.folder.parent
+    n_bytes = removed.bytes + ScoreBooks(folder).clear()
     note(
-        f"removed {_count(removed.entries)}, {format_size(removed.bytes)}, from {features.folder}"
-        if removed.bytes
-        else f"nothing is kept in {features.folder}",
+        f"removed {_count(removed.entries)}, {format_size(n_bytes)}, from {folder}"
+        if n_bytes
+        else f"nothing is kept in {folder}",
         quiet=quiet,
     )

@@ -15,13 +15,16 @@ from typing import NoReturn
 import click
 
 from speakerid._version import __version__
+from speakerid.cli.cache import cache
 from speakerid.cli.demo import demo
 from speakerid.cli.doctor import doctor
 from speakerid.cli.enroll import enroll
+from speakerid.cli.evaluate import evaluate
 from speakerid.cli.identify import identify
 from speakerid.cli.output import complain
 from speakerid.cli.speakers import speakers
 from speakerid.cli.tune import tune
+from speakerid.cli.world import world
 from speakerid.errors import RecordingError, SpeakerIdError
 
 __all__ = ["cli", "main"]
@@ -43,7 +46,7 @@ def cli() -> None:
     """  # noqa: D301 - \b is click's mark for lines to keep
 
 
-for _command in (enroll, identify, speakers, tune, demo, doctor):
+for _command in (enroll, identify, evaluate, speakers, tune, world, demo, cache, doctor):
     cli.add_command(_command)
 
 

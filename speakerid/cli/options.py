@@ -10,7 +10,14 @@ import click
 if TYPE_CHECKING:
     from speakerid.config import Config
 
-__all__ = ["channel_option", "common_options", "format_option", "parse_components", "read_config"]
+__all__ = [
+    "channel_option",
+    "common_options",
+    "common_options_with_configs",
+    "format_option",
+    "parse_components",
+    "read_config",
+]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -23,13 +30,29 @@ def _default_jobs() -> int:
 
 def common_options(command: Command) -> Command:
     """--db, --config, --jobs and --quiet."""
+    return _common_options(command)
+
+
+def common_options_with_configs(command: Command) -> Command:
+    """The same, with --config any number of times."""
+    return _common_options(
+        command,
+        click.option(
+            "--config", "config_paths", type=click.Path(), multiple=True, metavar="FILE.toml",
+            help="Settings of a system; given again, of another one to compare with the first.",
+        ),
+    )  # fmt: skip
+
+
+def _common_options(command: Command, config: Callable[[Any], Any] | None = None) -> Command:
     for option in reversed(
         [
             click.option(
                 "--db", type=click.Path(), envvar="SPEAKERID_DB", default="speakers.db", show_default=True, metavar="PATH",
                 help="The store, one file; environment variable SPEAKERID_DB.",
             ),
-            click.option(
+            config
+            or click.option(
                 "--config", "config_path", type=click.Path(), metavar="FILE.toml",
                 help="Settings; left out, the store's own.",
             ),

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Decision", "decide"]
+__all__ = ["Decision", "decide", "relative_scores"]
 
 
 @dataclass(frozen=True)
@@ -53,3 +53,29 @@ def decide(log_likelihoods: NDArray[np.float64], *, threshold: float | None = No
     margin = float(log_likelihoods[ranking[0]] - log_likelihoods[ranking[1]]) if len(ranking) > 1 else None
     refused = threshold is not None and margin is not None and margin < threshold
     return Decision("unknown" if refused else "identified", int(ranking[0]), margin, tuple(ranking.tolist()))
+
+
+def relative_scores(log_likelihoods: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Each speaker's log-likelihood less the best of the others': what tells a speaker from everybody else.
+
+    The largest of a row is the margin of its best speaker; all others are at most 0. This is the log-likelihood ratio to
+    the nearest of a cohort that is made of the enrolled speakers (Higgins, Bahler and Porter, "Speaker verification using
+    randomized phrase prompting", Digital Signal Processing 1, 1991, 89-106).
+
+    Parameters
+    ----------
+    log_likelihoods : ndarray, shape (n, n_speakers)
+        Nats a frame; −inf for a speaker who is not to be compared.
+
+    Returns
+    -------
+    scores : ndarray, shape (n, n_speakers)
+        Nats a frame; −inf stays. The only speaker of a row has nobody to be compared with and keeps the log-likelihood.
+    """
+    if log_likelihoods.shape[1] < 2:
+        return log_likelihoods
+    second, first = np.partition(log_likelihoods, (-2, -1), axis=1)[:, -2:].T
+    with np.errstate(invalid="ignore"):
+        rival = np.where(log_likelihoods == first[:, None], second[:, None], first[:, None])
+        scores = np.where(np.isneginf(rival), log_likelihoods, log_likelihoods - rival)
+    return np.where(np.isneginf(log_likelihoods), log_likelihoods, scores)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import BinaryIO
 
 import numpy as np
@@ -139,12 +141,23 @@ def analyse(
         )
 
 
+_with_content_hash = partial(analyse, hash_content=True)
+
+
 def analyse_for_training(
-    source: Source, config: FrontEndConfig, *, channel: int | None, minimum_seconds: float
+    source: Source,
+    config: FrontEndConfig,
+    *,
+    channel: int | None,
+    minimum_seconds: float,
+    analyse: Callable[..., Analysis] = _with_content_hash,
 ) -> Analysis | RecordingError:
-    """Return the analysis of a recording with enough speech, features rounded as a store gives them back; or the error."""
+    """Return the analysis of a recording with enough speech, features rounded as a store gives them back; or the error.
+
+    `analyse` gives analyses with their content hashes: it may take them from a cache.
+    """
     try:
-        analysis = analyse(source, config, channel=channel, hash_content=True)
+        analysis = analyse(source, config, channel=channel)
         require_speech(analysis, source.label, minimum_seconds)
     except RecordingError as error:
         return error

@@ -14,8 +14,6 @@ number of threads and processes may read and write:
   inode and device are unchanged is not read again. Its times must have been some seconds old then, or a change within
   the same tick of the clock would be missed (git: "racily clean"). Where the operating system has no time of the last
   change that programs cannot set (Windows), a change that restores size and time goes unnoticed.
-
-Sizes: 1 kB = 1,000 bytes, 1 MB = 1,000,000, 1 GB = 1,000,000,000; KiB, MiB, GiB are powers of 1,024.
 """
 
 from __future__ import annotations
@@ -31,14 +29,12 @@ import platform
 import re
 import secrets
 import stat
-import struct
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -51,8 +47,9 @@ from speakerid.audio import Recording
 from speakerid.audio.paths import STDIN
 from speakerid.config import FrontEndConfig
 from speakerid.errors import UsageError
-from speakerid.frontend import StaticFeatures
 from speakerid.workflows.analysis import Analysis, Source, analyse
+from speakerid.workflows.cache_entries import DIGEST_BYTES, DamageError, checksum, pack, unpack
+from speakerid.workflows.sizes import format_size, parse_size
 
 __all__ = [
     "DEFAULT_LIMIT_BYTES",
@@ -60,8 +57,6 @@ __all__ = [
     "Usage",
     "default_cache_folder",
     "default_cache_limit",
-    "format_size",
-    "parse_size",
 ]
 
 DEFAULT_LIMIT_BYTES = 2_000_000_000
@@ -70,10 +65,7 @@ _FOLDER_VARIABLE, _LIMIT_VARIABLE = "SPEAKERID_CACHE", "SPEAKERID_CACHE_LIMIT"
 _SUBFOLDER = "features-v1"
 _ENTRY, _SEEN, _TEMPORARY = ".features", ".seen", ".tmp"
 _OURS = re.compile(rf"[0-9a-f]{{64}}({_ENTRY}|{_SEEN}|\.[0-9a-f]{{16}}{_TEMPORARY})")
-_ENTRY_MAGIC, _SEEN_MAGIC = b"speakerid-feat1\n", b"speakerid-seen1\n"
-_HEADER = struct.Struct("<16sQ")
-_DIGEST_BYTES = 32
-_ALIGNMENT = 64
+_SEEN_MAGIC = b"speakerid-seen1\n"
 # more than the coarsest clock of a file system in use: FAT's two seconds
 _RACY_NS = 3_000_000_000
 # how exactly the time of the last use is known: a network folder is not written to for every hit
@@ -105,10 +97,6 @@ class Usage:
     bytes: int
 
 
-class _DamageError(Exception):
-    """A file of the cache is not what was written."""
-
-
 @dataclass(frozen=True)
 class _Seen:
     """A file as it was found.
@@ -130,7 +118,7 @@ class _Seen:
     @staticmethod
     def of(path: Path, status: os.stat_result) -> _Seen:
         facts = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev)
-        token = _digest(os.fsencode(path), b"\0", repr(facts).encode())
+        token = checksum(os.fsencode(path), b"\0", repr(facts).encode())
         return _Seen(path, token, max(status.st_mtime_ns, status.st_ctime_ns))
 
 
@@ -330,8 +318,8 @@ class FeatureCache:
         if data is None:
             return None
         record = data.tobytes()
-        body, check = record[:-_DIGEST_BYTES], record[-_DIGEST_BYTES:]
-        if len(record) != len(_SEEN_MAGIC) + 3 * _DIGEST_BYTES or body[:16] != _SEEN_MAGIC or _digest(body) != check:
+        body, check = record[:-DIGEST_BYTES], record[-DIGEST_BYTES:]
+        if len(record) != len(_SEEN_MAGIC) + 3 * DIGEST_BYTES or body[:16] != _SEEN_MAGIC or checksum(body) != check:
             self._count("damaged")
             return None
         token, digest = body[16:48], body[48:]
@@ -340,30 +328,30 @@ class FeatureCache:
     def _remember(self, seen: _Seen, content: _Content) -> None:
         if content.settled and not content.remembered:
             body = _SEEN_MAGIC + seen.token + content.digest
-            self._write(self._seen_file(seen), body, _digest(body))
+            self._write(self._seen_file(seen), body, checksum(body))
 
     def _seen_file(self, seen: _Seen) -> Path:
-        return self.folder / f"{_digest(os.fsencode(seen.path)).hex()}{_SEEN}"
+        return self.folder / f"{checksum(os.fsencode(seen.path)).hex()}{_SEEN}"
 
     # entries
 
     def _key(self, digest: bytes, recording: Recording, config: FrontEndConfig, channel: int | None) -> str:
         """Name everything that the features depend on: 64 hexadecimal digits."""
         start, end = (None if time is None else float(time) for time in (recording.start, recording.end))
-        return _digest(_settings(config), self._program, digest, repr((start, end, channel)).encode()).hex()
+        return checksum(_settings(config), self._program, digest, repr((start, end, channel)).encode()).hex()
 
     def _load(self, key: str) -> Analysis | None:
         data = self._read(self.folder / f"{key}{_ENTRY}")
         if data is None:
             return None
         try:
-            return _unpack(data, key)
-        except _DamageError:
+            return unpack(data, key)
+        except DamageError:
             self._count("damaged")
             return None
 
     def _save(self, key: str, analysis: Analysis) -> None:
-        self._write(self.folder / f"{key}{_ENTRY}", *_pack(key, analysis))
+        self._write(self.folder / f"{key}{_ENTRY}", *pack(key, analysis))
 
     # files
 
@@ -480,13 +468,6 @@ def _publish(temporary: Path, path: Path) -> None:
             raise
 
 
-def _digest(*parts: bytes | memoryview) -> bytes:
-    total = hashlib.blake2b(digest_size=_DIGEST_BYTES)
-    for part in parts:
-        total.update(part)
-    return total.digest()
-
-
 def _digest_file(seen: _Seen) -> bytes | None:
     """Read a file that is as it was seen; None if it is not, or cannot be read."""
     try:
@@ -494,7 +475,7 @@ def _digest_file(seen: _Seen) -> bytes | None:
             if _Seen.of(seen.path, os.fstat(file.fileno())) != seen:
                 return None
             # what changes while it is read is noticed by `_still`
-            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=_DIGEST_BYTES)).digest()
+            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=DIGEST_BYTES)).digest()
     except OSError:
         return None
 
@@ -509,65 +490,13 @@ def _still(seen: _Seen, content: _Content) -> bool:
     return unchanged and (content.settled or _digest_file(seen) == content.digest)
 
 
-def _pack(key: str, analysis: Analysis) -> tuple[bytes | memoryview, ...]:
-    """Give the bytes of an entry; `_unpack` is the inverse."""
-    static = analysis.static
-    meta = json.dumps(
-        {
-            "key": key,
-            "shape": static.cepstra.shape,
-            "seconds": analysis.seconds,
-            "speech_seconds": analysis.speech_seconds,
-            "content_hash": analysis.content_hash,
-            "source_rate": analysis.source_rate,
-            "clipped_fraction": analysis.clipped_fraction,
-        }
-    ).encode()
-    # numpy's arrays begin at addresses that suit the processor
-    meta += b" " * (-(_HEADER.size + len(meta)) % _ALIGNMENT)
-    cepstra = np.ascontiguousarray(static.cepstra, dtype="<f4")
-    speech = np.packbits(static.speech).tobytes()
-    parts = (_HEADER.pack(_ENTRY_MAGIC, len(meta)), meta, cepstra.reshape(-1).view(np.uint8).data, speech)
-    return (*parts, _digest(*parts))
-
-
-def _unpack(data: NDArray[np.uint8], key: str) -> Analysis:
-    """Believe an entry, or raise `_DamageError`; the arrays are views of `data`, shape (n_bytes,)."""
-    if len(data) < _HEADER.size + _DIGEST_BYTES:
-        raise _DamageError
-    magic, meta_length = _HEADER.unpack_from(data.data)
-    body = data[:-_DIGEST_BYTES]
-    if magic != _ENTRY_MAGIC or _digest(body.data) != data[-_DIGEST_BYTES:].tobytes():
-        raise _DamageError
-    try:
-        meta = json.loads(body[_HEADER.size : _HEADER.size + meta_length].tobytes())
-        n_frames, n_static = meta["shape"]
-        payload = body[_HEADER.size + meta_length :]
-        n_cepstra = 4 * n_frames * n_static
-        if meta["key"] != key or len(payload) != n_cepstra + (n_frames + 7) // 8:
-            raise _DamageError
-        cepstra = payload[:n_cepstra].view("<f4").reshape(n_frames, n_static).astype(np.float32, copy=False)
-        speech = np.unpackbits(payload[n_cepstra:], count=n_frames).view(np.bool_)
-        return Analysis(
-            static=StaticFeatures(cepstra, speech),
-            seconds=float(meta["seconds"]),
-            speech_seconds=float(meta["speech_seconds"]),
-            content_hash=str(meta["content_hash"]),
-            source_rate=int(meta["source_rate"]),
-            clipped_fraction=float(meta["clipped_fraction"]),
-        )
-    except (ArithmeticError, LookupError, TypeError, ValueError, RecursionError) as error:
-        # the digest is right, but no program of ours wrote that
-        raise _DamageError from error
-
-
 @functools.lru_cache(maxsize=64)
 def _settings(config: FrontEndConfig) -> bytes:
     """Digest of what static features depend on beside the recording and our own code."""
     settings = {name: value for name, value in dataclasses.asdict(config).items() if name not in _APPLIED_LATER}
     libraries = (*_LIBRARIES, "librosa") if config.engine == "librosa" else _LIBRARIES
     facts = [settings, {name: _version(name) for name in libraries}, _sound_library(), *_computer()]
-    return _digest(json.dumps(facts, sort_keys=True).encode())
+    return checksum(json.dumps(facts, sort_keys=True).encode())
 
 
 def _version(library: str) -> str | None:
@@ -595,8 +524,8 @@ def _program(package: Path = Path(__file__).parents[1]) -> bytes:
     for source in _SOURCES:
         path = package / source
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
-            total += [file.relative_to(package).as_posix().encode(), _digest(file.read_bytes())]
-    return _digest(json.dumps([part.hex() for part in total]).encode())
+            total += [file.relative_to(package).as_posix().encode(), checksum(file.read_bytes())]
+    return checksum(json.dumps([part.hex() for part in total]).encode())
 
 
 def default_cache_folder() -> Path:
@@ -624,43 +553,3 @@ def default_cache_limit() -> int:
         return parse_size(text)
     except UsageError as error:
         raise UsageError(f"{_LIMIT_VARIABLE}: {error}") from None
-
-
-_SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)\s*(k|m|g|t|ki|mi|gi|ti)?b", re.IGNORECASE | re.ASCII)
-_PREFIXES = ("", "k", "m", "g", "t")
-
-
-def parse_size(text: str) -> int:
-    """Read a size such as ``500MB``, ``1.5 GB`` or ``2GiB``, in bytes; ``0`` needs no unit.
-
-    1 kB is 1,000 bytes and 1 KiB is 1,024; upper and lower case are the same.
-
-    Raises
-    ------
-    UsageError
-        It is none.
-    """
-    if text.strip() == "0":
-        return 0
-    match = _SIZE.fullmatch(text.strip())
-    if match is None:
-        raise UsageError(f"{text[:50]!r} is no size: expected a number and a unit, such as 500MB or 2GB, or 0")
-    number, prefix = match[1], (match[2] or "").lower()
-    base = 1024 if prefix.endswith("i") else 1000
-    return int(Decimal(number) * base ** _PREFIXES.index(prefix.removesuffix("i")))
-
-
-def format_size(n_bytes: int) -> str:
-    """Write a size for people, three digits or more: ``1.25 GB``; :func:`parse_size` reads it."""
-    for power, prefix in enumerate(("", "k", "M", "G")):
-        value = n_bytes / 1000**power
-        if value < 999.5:
-            return f"{n_bytes} B" if not power else f"{_three_digits(value)} {prefix}B"
-    return f"{_three_digits(n_bytes / 1000**4)} TB"
-
-
-def _three_digits(value: float) -> str:
-    for decimals, below in ((2, 9.995), (1, 99.95)):
-        if value < below:
-            return f"{value:.{decimals}f}"
-    return f"{value:.0f}"

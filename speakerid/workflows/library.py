@@ -1,20 +1,22 @@
-"""Enrolment for Python: the command ``enroll`` as a function that also takes arrays."""
+"""The commands ``enroll`` and ``evaluate`` as functions; ``enroll`` also takes arrays."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from speakerid.config import Config
+from speakerid.errors import UsageError
 from speakerid.workflows.analysis import Source, Waveform, as_source
 from speakerid.workflows.enroll import EnrollmentReport, enroll_gathered, enroll_recordings
 from speakerid.workflows.gather import gather_for_enrollment
 
-__all__ = ["enroll"]
+__all__ = ["enroll", "evaluate"]
 
 Given = Source | str | os.PathLike[str] | np.ndarray
 
@@ -65,6 +67,86 @@ def enroll(
     return enroll_recordings(
         db, items, config=config, replace=replace, components=components, channel=channel, jobs=jobs
     )
+
+
+def evaluate(
+    data: str | os.PathLike[str],
+    *,
+    config: Config | Mapping[str, Config] | None = None,
+    layout: str = "auto",
+    test_fraction: float | None = None,
+    folds: int | None = None,
+    leave_one_speaker_out: bool = False,
+    seed: int = 0,
+    enroll: str | os.PathLike[str] | None = None,
+    root: str | os.PathLike[str] | None = None,
+    threshold: float | None = None,
+    channel: int | None = None,
+    cache: bool = True,
+    jobs: int | None = None,
+) -> dict[str, Any]:
+    """Measure how well speakers are told apart.
+
+    Parameters
+    ----------
+    data : path-like
+        A folder of speaker folders, a manifest or a trial list.
+    config : Config or mapping of str to Config, optional
+        Settings, or several systems by name, which are compared with the first.
+    layout, test_fraction, folds, leave_one_speaker_out, seed, enroll, root
+        As in :func:`speakerid.workflows.protocols.read_protocol`.
+    threshold : float, optional
+        The least margin that gets a name, nats a frame.
+    channel : int, optional
+        Channel to take, counted from 1.
+    cache : bool
+        Use and keep features and scores of other runs.
+    jobs : int, optional
+        Workers; all cores if left out. The result does not depend on it.
+
+    Returns
+    -------
+    results : dict
+        As ``speakerid evaluate --json`` writes it; :func:`speakerid.evaluation.report.render_report` makes the page of it.
+
+    Raises
+    ------
+    UsageError
+        The request is wrong, or there is nothing to ask.
+    ManifestError
+        A row of a manifest or list is wrong.
+    """
+    from speakerid.workflows.cache import FeatureCache
+    from speakerid.workflows.evaluate import System, content_hashes, evaluate_system
+    from speakerid.workflows.protocols import read_protocol
+    from speakerid.workflows.results import document
+    from speakerid.workflows.score_book import ScoreBooks, books_limit
+
+    configs = config if isinstance(config, Mapping) else {"default": config or Config()}
+    systems = [System(name, settings) for name, settings in configs.items()]
+    if not systems:
+        raise UsageError("no systems to evaluate")
+    with FeatureCache.from_environment() if cache else FeatureCache.temporary() as features:
+        protocol = read_protocol(
+            os.fspath(data),
+            content_hashes=partial(
+                content_hashes, config=systems[0].config, cache=features, channel=channel, jobs=jobs
+            ),
+            layout=layout,
+            test_fraction=test_fraction,
+            folds=folds,
+            leave_one_speaker_out=leave_one_speaker_out,
+            seed=seed,
+            enroll=None if enroll is None else os.fspath(enroll),
+            root=None if root is None else os.fspath(root),
+        )
+        keeps = cache and features.limit_bytes > 0
+        books = ScoreBooks(features.folder.parent, limit_bytes=books_limit(features)) if keeps else None
+        results = [
+            evaluate_system(protocol, system, features, channel=channel, threshold=threshold, books=books, jobs=jobs)
+            for system in systems
+        ]
+    return document(protocol, results, seed=seed)
 
 
 def _sources(name: str, given: Given | Iterable[Given], sample_rate: int | None) -> Iterable[Source]:

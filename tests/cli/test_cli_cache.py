@@ -33,20 +33,25 @@ def test_show_in_json_and_as_a_table(run: Run, folder: Path, filled: FeatureCach
     outcome = run("cache", "show", "--format", "json", env=env)
     assert (outcome.status, outcome.err) == (0, "")
     n_bytes = sum(path.stat().st_size for path in filled.folder.iterdir())
-    [line] = outcome.json
-    assert line == {"folder": str(filled.folder), "entries": 3, "bytes": n_bytes, "limit_bytes": 1_500_000_000}
+    features, scores = outcome.json
+    assert features == {
+        "what": "features", "folder": str(filled.folder), "entries": 3, "bytes": n_bytes, "limit_bytes": 1_500_000_000,
+    }  # fmt: skip
+    assert scores == {
+        "what": "scores", "folder": str(folder / "scores-v1"), "entries": 0, "bytes": 0, "limit_bytes": 187_500_000,
+    }  # fmt: skip
     table = run("cache", "show", env=env)
     assert (table.status, table.err) == (0, "")
     assert str(filled.folder) in table.out
-    assert table.out.splitlines()[-1].split()[-5:] == ["3", f"{n_bytes / 1000:.1f}", "kB", "1.50", "GB"]
+    assert table.out.splitlines()[-2].split()[-5:] == ["3", f"{n_bytes / 1000:.1f}", "kB", "1.50", "GB"]
 
 
 def test_nothing_is_kept_yet_and_looking_makes_nothing(run: Run, folder: Path) -> None:
     env = {"SPEAKERID_CACHE": str(folder), "SPEAKERID_CACHE_LIMIT": ""}
-    [line] = run("cache", "show", "--format", "json", env=env).json
+    line, _scores = run("cache", "show", "--format", "json", env=env).json
     assert (line["entries"], line["bytes"], line["limit_bytes"]) == (0, 0, 2_000_000_000)
     outcome = run("cache", "clear", env=env)
-    assert (outcome.status, outcome.out, outcome.err) == (0, "", f"nothing is kept in {folder / 'features-v1'}\n")
+    assert (outcome.status, outcome.out, outcome.err) == (0, "", f"nothing is kept in {folder}\n")
     assert not folder.exists()
 
 
@@ -56,7 +61,7 @@ def test_clear_says_what_it_removed(run: Run, folder: Path, filled: FeatureCache
     n_bytes = filled.usage().bytes
     outcome = run("cache", "clear", env=env)
     assert (outcome.status, outcome.out) == (0, "")
-    assert outcome.err == f"removed 3 entries, {n_bytes / 1000:.1f} kB, from {filled.folder}\n"
+    assert outcome.err == f"removed 3 entries, {n_bytes / 1000:.1f} kB, from {folder}\n"
     assert [path.name for path in folder.iterdir()] == ["mine.txt"]
     quiet = run("cache", "clear", "--quiet", env=env)
     assert (quiet.status, quiet.out, quiet.err) == (0, "", "")
@@ -110,3 +115,13 @@ def test_doctor_knows_the_cache(run: Run, folder: Path, filled: FeatureCache, tm
     place = tmp_path / "file"
     place.touch()
     assert finding(SPEAKERID_CACHE=str(place))["ok"] is False
+
+
+def test_scores_are_shown_and_cleared(run: Run, folder: Path, sample: Path) -> None:
+    env = {"SPEAKERID_CACHE": str(folder)}
+    assert run("evaluate", sample / "protocol.csv", "--quiet", env=env).status in (0, 3)
+    _features, scores = run("cache", "show", "--format", "json", env=env).json
+    assert scores["entries"] == 1
+    assert scores["bytes"] == sum(path.stat().st_size for path in (folder / "scores-v1").iterdir()) > 0
+    assert run("cache", "clear", env=env).status == 0
+    assert not any(path.is_file() for path in folder.rglob("*"))

@@ -32,9 +32,8 @@ from speakerid.workflows.cache import (
     Usage,
     default_cache_folder,
     default_cache_limit,
-    format_size,
-    parse_size,
 )
+from speakerid.workflows.sizes import format_size, parse_size
 
 CONFIG = FrontEndConfig()
 HOUR_NS = 3_600_000_000_000
@@ -735,7 +734,7 @@ def test_a_full_disk_ends_the_writing_and_not_the_reading(
 
 
 def test_half_a_file_is_taken_away(tmp_path: Path, voices: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_pack", lambda key, analysis: (b"a good beginning", "no bytes"))
+    monkeypatch.setattr(module, "pack", lambda key, analysis: (b"a good beginning", "no bytes"))
     with FeatureCache(tmp_path / "cache") as cache:
         with pytest.raises(TypeError):
             cache.analyse(Recording(str(voices[0])), CONFIG)

@@ -1,0 +1,144 @@
+"""Accuracy on all shared protocols, by `speakerid.evaluate`, beside what others reach. Writes its part of README.md.
+
+``python -m benchmarks.panel [--config FILE.toml ...]`` (`make panel`). It runs three times: with an empty cache, with a warm
+one, and with a warm one and another number of components, to see what the cache saves.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import speakerid
+from speakerid.config import Config, load_config
+
+HERE = Path(__file__).parent
+BEGIN, END = "<!-- panel: begin -->", "<!-- panel: end -->"
+
+# top-1 in %, or with detection EER; from the README of the corpora: maximum likelihood with 16 components and 13 MFCC + Δ +
+# ΔΔ; a world model of 256 with MAP adaptation and 20 MFCC + Δ + ΔΔ; Resemblyzer 0.1.4, a neural d-vector
+BASELINES = {
+    "librispeech-251-2s": ("98.3", "100.0 ¹", "99.4"),
+    "librispeech-10-closed": ("100", "100", "100"),
+    "librispeech-10-open": ("100; EER 16.7", "100; EER 0.0 ¹", "100; EER 0.4"),
+    "librispeech-3-cross-chapter": ("100", "100", "100"),
+    "arabic-commands-other-words": ("91.7", "96.0", "91.7"),
+    "dspspeech-other-words": ("92.6", "95.6", "85.0"),
+    "fsdd-digits": ("99.8", "99.5", "96.4"),
+    "ami-timelines": ("-", "-", "-"),
+}
+
+
+def corpora() -> Path | None:
+    """Where the corpora are, or None."""
+    folder = Path(os.environ.get("SPEAKERID_CORPORA", HERE.parents[1] / "shared" / "corpora"))
+    return folder if folder.is_dir() else None
+
+
+def run_panel(protocols: Path, config: Config | Mapping[str, Config]) -> dict[str, dict[str, Any]]:
+    """Results by protocol."""
+    return {name: speakerid.evaluate(protocols / f"{name}.csv", config=config) for name in BASELINES}
+
+
+def timed(protocols: Path, config: Config | Mapping[str, Config]) -> tuple[dict[str, dict[str, Any]], float]:
+    """Results and seconds."""
+    began = time.perf_counter()
+    results = run_panel(protocols, config)
+    return results, time.perf_counter() - began
+
+
+def section(configs: Mapping[str, Config] | None = None) -> str:
+    """Run and describe: Markdown."""
+    folder = corpora()
+    if folder is None:
+        return "No corpora here."
+    protocols = folder / "protocols"
+    config = configs or {"default": Config()}
+    first = next(iter(config.values()))
+    other = {"other": dataclasses.replace(first, training=dataclasses.replace(first.training, components=8))}
+    before = os.environ.get("SPEAKERID_CACHE")
+    with tempfile.TemporaryDirectory() as cache:
+        os.environ["SPEAKERID_CACHE"] = cache
+        try:
+            # libraries are loaded and threads are there: what is timed is the work
+            speakerid.evaluate(HERE.parent / "data" / "sample" / "protocol.csv", cache=False)
+            results, cold = timed(protocols, config)
+            _again, warm = timed(protocols, config)
+            _others, another = timed(protocols, other)
+        finally:
+            os.environ.pop("SPEAKERID_CACHE")
+            if before is not None:
+                os.environ["SPEAKERID_CACHE"] = before
+    audio = sum(r["timings"]["audio"] for r in results.values())
+    times = (
+        f"All protocols ({audio / 60:.0f} minutes of audio), one process, two threads: {cold:.1f} s with an empty cache, "
+        f"{warm:.1f} s again ({cold / warm:.1f} ×), {another:.1f} s with 8 components, features from the cache "
+        f"({cold / another:.1f} ×)."
+    )
+    return f"{_tables(results)}\n\n{times}"
+
+
+def _tables(results: Mapping[str, dict[str, Any]]) -> str:
+    head = (
+        "| protocol | system | top-1 % | 95 % | verification EER % | 95 % | strangers: EER % | DIR % at 1 % | no answer | "
+        "ML 16 | world + MAP | Resemblyzer |\n|---|---|---|---|---|---|---|---|---|---|---|---|"
+    )
+    lines = [head]
+    for name, result in results.items():
+        for number, system in enumerate([result, *result["other_systems"]]):
+            strangers, trials = system["open_set"], system["verification"]
+            cells = [
+                f"`{name}`" if number == 0 else "",
+                system["system"],
+                _percent(system["top1"]),
+                _ends(system["top1_ci95"]),
+                _percent(trials and trials["eer"]),
+                _ends(trials and trials["eer_ci95"]),
+                _with_ends(strangers, "eer"),
+                _with_ends(strangers, "dir_at_far_1pct"),
+                f"{sum(system['undecided'].values())} of {system['n_tests']}",
+                *(BASELINES[name] if number == 0 else ("", "", "")),
+            ]
+            lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f}"
+
+
+def _ends(ends: list[float] | None) -> str:
+    return "-" if ends is None else "-".join(f"{100 * end:.1f}" for end in ends)
+
+
+def _with_ends(figures: dict[str, Any] | None, key: str) -> str:
+    return "-" if figures is None else f"{_percent(figures[key])} ({_ends(figures[key + '_ci95'])})"
+
+
+def main() -> None:
+    """Write the part of the page between the marks."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--config", action="append", default=[])
+    paths = parser.parse_args().config
+    text = section({Path(path).stem: load_config(path) for path in paths} or None)
+    print(text)
+    if paths:
+        return  # a look at other settings does not change the page
+    page = HERE / "README.md"
+    old = page.read_text(encoding="utf-8")
+    if BEGIN not in old:
+        sys.exit(f"{page}: no mark {BEGIN}; run make benchmark")
+    new = re.sub(f"{BEGIN}.*{END}", lambda _match: f"{BEGIN}\n{text}\n{END}", old, flags=re.DOTALL)
+    page.write_text(new, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,403 @@
+"""``speakerid evaluate``."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from speakerid.cli.options import channel_option, common_options_with_configs, format_option, read_config
+from speakerid.cli.output import Progress, complain, note, note_ignored, print_json, print_table
+
+if TYPE_CHECKING:
+    from speakerid.workflows.cache import FeatureCache
+    from speakerid.workflows.evaluate import System, SystemResult
+    from speakerid.workflows.protocols import Protocol
+    from speakerid.workflows.score_book import ScoreBooks
+
+__all__ = ["evaluate"]
+
+_INTERRUPTED = 130
+
+
+@click.command(
+    short_help="Measure how well speakers are told apart.",
+    epilog=(
+        "\b\nExample:  speakerid evaluate voices/ --report voices.html"
+        "\n          speakerid evaluate protocol.csv --json results.json --scores scores.csv"
+        "\n          speakerid evaluate voices/ --folds 4 --config a.toml --config b.toml"
+    ),
+)
+@click.argument("data", type=click.Path())
+@click.option(
+    "--json", "json_path", type=click.Path(), metavar="FILE.json", help="Write all figures and answers there."
+)
+@click.option("--scores", "scores_path", type=click.Path(), metavar="FILE.csv[.gz]", help="Write every score there.")
+@click.option(
+    "--report", "report_path", type=click.Path(), metavar="FILE.html", help="Write a page there, for any browser."
+)
+@click.option("--embed-audio", is_flag=True, help="Put the beginnings of the hardest recordings into the page.")
+@click.option("--test-fraction", type=float, metavar="SHARE",
+              help="Hold out this share of each speaker's recordings; 0.25 if left out.")  # fmt: skip
+@click.option("--folds", type=int, metavar="K", help="Cross-validate: hold out each of K parts in turn.")
+@click.option("--leave-one-speaker-out", is_flag=True,
+              help="Ask every recording once more as a stranger's, with its own speaker not enrolled.")  # fmt: skip
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N",
+              help="Of the split and of the resampling for the intervals.")  # fmt: skip
+@click.option("--layout", "corpus_layout", metavar="NAME", default="auto", show_default=True,
+              help="How the folder is laid out: librispeech, voxceleb, timit, voxforge, folders.")  # fmt: skip
+@click.option("--enroll", "enroll_data", type=click.Path(), metavar="DATA",
+              help="For a trial list: the folder or manifest that its models are learned from.")  # fmt: skip
+@click.option("--root", type=click.Path(), metavar="FOLDER", help="For a trial list: what its paths are relative to.")
+@click.option("--threshold", type=click.FloatRange(min=0), metavar="NATS",
+              help='Say "unknown" as identify --threshold does, and count that.')  # fmt: skip
+@click.option("--resume", is_flag=True, help="Go on with this evaluation where it was stopped.")
+@click.option("--no-cache", is_flag=True, help="Neither use features of earlier runs nor keep any.")
+@channel_option
+@format_option("table", "json")
+@common_options_with_configs
+def evaluate(
+    data: str,
+    json_path: str | None,
+    scores_path: str | None,
+    report_path: str | None,
+    embed_audio: bool,
+    test_fraction: float | None,
+    folds: int | None,
+    leave_one_speaker_out: bool,
+    seed: int,
+    corpus_layout: str,
+    enroll_data: str | None,
+    root: str | None,
+    threshold: float | None,
+    resume: bool,
+    no_cache: bool,
+    channel: int | None,
+    layout: str,
+    db: str,  # noqa: ARG001 - an evaluation trains its own speakers
+    config_paths: tuple[str, ...],
+    jobs: int,
+    quiet: bool,
+) -> int:
+    """Enrol and ask labelled recordings, and report the figures with their intervals.
+
+    DATA is a folder with one sub-folder a speaker (or LibriSpeech, VoxCeleb, TIMIT, VoxForge), a manifest CSV, or a list of
+    verification trials. What has no split = enroll and test is split here, recording, session and copies of the same audio
+    on one side. The store is not used: the speakers are trained for the occasion.
+
+    Several --config are several systems: they are asked the same, and their differences are tested.
+    """
+    from speakerid.workflows.cache import FeatureCache
+    from speakerid.workflows.score_book import ScoreBooks, books_limit
+
+    if embed_audio and report_path is None:
+        raise click.UsageError("--embed-audio puts recordings into the page: give --report FILE.html too")
+    if resume and no_cache:
+        raise click.UsageError("--no-cache keeps nothing to go on with: leave --resume or --no-cache out")
+    if threshold is not None and not threshold < float("inf"):
+        raise click.UsageError("--threshold needs a number of nats a frame, such as 2.5")
+    _check_outputs(json_path, scores_path, report_path, [data, *config_paths, *([enroll_data] if enroll_data else [])])
+    systems = _systems(config_paths)
+    stopped = "stopped"
+    with FeatureCache.temporary() if no_cache else FeatureCache.from_environment() as cache:
+        keeps = not no_cache and cache.limit_bytes > 0
+        books = ScoreBooks(cache.folder.parent, limit_bytes=books_limit(cache)) if keeps else None
+
+        def count(done: int, steps: int) -> None:
+            nonlocal stopped
+            stopped = f"stopped after {done} of {steps} recordings"
+
+        try:
+            protocol = _read(
+                data, systems, cache, channel=channel, jobs=jobs, quiet=quiet, layout=corpus_layout,
+                test_fraction=test_fraction, folds=folds, leave_one_speaker_out=leave_one_speaker_out, seed=seed,
+                enroll=enroll_data, root=root,
+            )  # fmt: skip
+            _introduce(protocol, quiet=quiet)
+            results = _run(
+                protocol, systems, cache, channel=channel, threshold=threshold, books=books, jobs=jobs, quiet=quiet,
+                count=count,
+            )  # fmt: skip
+            if resume:
+                _tell_of_resumption(protocol, len(systems), books, quiet=quiet)
+            return _report(
+                protocol, results, cache, books, seed=seed, channel=channel, json_path=json_path, scores_path=scores_path,
+                report_path=report_path, embed_audio=embed_audio, layout=layout, quiet=quiet,
+            )  # fmt: skip
+        except KeyboardInterrupt:
+            _say_how_to_go_on(stopped, kept=books is not None and books.trouble is None and cache.trouble is None)
+            return _INTERRUPTED
+
+
+def _check_outputs(
+    json_path: str | None, scores_path: str | None, report_path: str | None, inputs: Sequence[str]
+) -> None:
+    from speakerid.workflows.results import check_output
+
+    given = [path for path in (json_path, scores_path, report_path) if path is not None]
+    if len({str(Path(path).absolute()) for path in given}) < len(given):
+        raise click.UsageError("--json, --scores and --report need files of their own")
+    check_output(json_path, (".json",), inputs)
+    check_output(scores_path, (".csv", ".csv.gz"), inputs)
+    check_output(report_path, (".html", ".htm"), inputs)
+
+
+def _systems(config_paths: tuple[str, ...]) -> list[System]:
+    """A system a config, named after its file; the defaults without one."""
+    from speakerid.config import Config
+    from speakerid.workflows.evaluate import System
+
+    if not config_paths:
+        return [System("default", Config())]
+    names = [Path(path).stem for path in config_paths]
+    if len(set(names)) < len(names):
+        names = list(config_paths)
+    if len(set(names)) < len(names):
+        raise click.UsageError("the same --config twice: give each once")
+    return [System(name, read_config(path) or Config()) for name, path in zip(names, config_paths, strict=True)]
+
+
+def _read(
+    data: str,
+    systems: Sequence[System],
+    cache: FeatureCache,
+    *,
+    channel: int | None,
+    jobs: int,
+    quiet: bool,
+    **options: Any,
+) -> Protocol:
+    from speakerid.audio import Recording
+    from speakerid.workflows.evaluate import content_hashes
+    from speakerid.workflows.protocols import read_protocol
+
+    def hashes(recordings: Sequence[Recording]) -> Sequence[Any]:
+        with Progress(len(recordings), "analysing", quiet=quiet) as progress:
+            return content_hashes(recordings, systems[0].config, cache, channel=channel, jobs=jobs, progress=progress)
+
+    return read_protocol(data, content_hashes=hashes, **options)
+
+
+def _introduce(protocol: Protocol, *, quiet: bool) -> None:
+    note(f"{protocol.name}: {protocol.how}", quiet=quiet)
+    for _path, message in protocol.problems:
+        complain(message)
+    note_ignored(len(protocol.ignored), quiet=quiet)
+    for text in protocol.notes:
+        note(text, quiet=quiet)
+
+
+def _run(
+    protocol: Protocol,
+    systems: Sequence[System],
+    cache: FeatureCache,
+    *,
+    channel: int | None,
+    threshold: float | None,
+    books: ScoreBooks | None,
+    jobs: int,
+    quiet: bool,
+    count: Callable[[int, int], None],
+) -> list[SystemResult]:
+    """Answers of every system; `count` is told how many recordings are done, and of how many."""
+    from speakerid.workflows.evaluate import evaluate_system, steps_of
+
+    steps = steps_of(protocol)
+    results: list[SystemResult] = []
+    with Progress(steps * len(systems), "evaluating", quiet=quiet) as progress:
+
+        def advance(of_this: int) -> None:
+            done = len(results) * steps + of_this
+            count(done, steps * len(systems))
+            progress(done)
+
+        for system in systems:
+            result = evaluate_system(
+                protocol, system, cache, channel=channel, threshold=threshold, books=books, jobs=jobs, progress=advance
+            )
+            results.append(result)
+    return results
+
+
+def _tell_of_resumption(protocol: Protocol, n_systems: int, books: ScoreBooks | None, *, quiet: bool) -> None:
+    asked = sum(len(each.tests) for each in protocol.rounds) * n_systems
+    found = books.found if books is not None else 0
+    note(f"resumed: {found} of {asked} recordings asked had been scored before", quiet=quiet)
+
+
+def _say_how_to_go_on(stopped: str, *, kept: bool) -> None:
+    if not kept:
+        complain(f"{stopped}; nothing is kept")
+        return
+    name, *arguments = [argument for argument in sys.argv[1:] if argument != "--resume"]
+    complain(f"{stopped}; what is done is kept; go on with: {shlex.join(['speakerid', name, '--resume', *arguments])}")
+
+
+def _report(
+    protocol: Protocol,
+    results: Sequence[SystemResult],
+    cache: FeatureCache,
+    books: ScoreBooks | None,
+    *,
+    seed: int,
+    channel: int | None,
+    json_path: str | None,
+    scores_path: str | None,
+    report_path: str | None,
+    embed_audio: bool,
+    layout: str,
+    quiet: bool,
+) -> int:
+    from speakerid.workflows.results import clips_of, document, save_json, save_scores, save_text
+
+    problems = {problem.message: problem for result in results for problem in result.problems}
+    for message in problems:
+        complain(message)
+    notes = []
+    repeated = results[0].repeated
+    if repeated and protocol.trials is None:
+        have = "1 recording asked has" if repeated == 1 else f"{repeated} recordings asked have"
+        notes.append(f"{have} the same audio as an enrolled one: the figures flatter")
+    for text in notes:
+        note(f"warning: {text}", quiet=quiet)
+    values = document(protocol, results, seed=seed, command=shlex.join(["speakerid", *sys.argv[1:]]), notes=notes)
+    trials = [trial for system in _every_system(values) for trial in system["trials"]]
+    undecided = dict.fromkeys(trial["message"] for trial in trials if trial["reason"] is not None)
+    for message in undecided:
+        complain(message)
+    # before the answers are printed: whoever reads those may stop reading
+    if json_path is not None:
+        save_json(json_path, values)
+    if scores_path is not None:
+        save_scores(scores_path, results)
+    if report_path is not None:
+        from speakerid.evaluation.report import render_report
+
+        clips = clips_of(values, channel=channel) if embed_audio else None
+        save_text(report_path, render_report(values, clips=clips))
+    written = [path for path in (json_path, scores_path, report_path) if path is not None]
+    if layout == "json":
+        _print_json(values)
+    else:
+        _print_table(values)
+        _explain(values, quiet=quiet)
+    if written:
+        note(f"written: {', '.join(written)}", quiet=quiet)
+    if books is not None and books.trouble is not None:
+        note(f"warning: {books.trouble}", quiet=quiet)
+    _tell_of_cache(cache, quiet=quiet)
+    return 3 if problems or undecided or protocol.problems else 0
+
+
+def _every_system(values: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [values, *values["other_systems"]]
+
+
+_HEADLINES = (
+    "system", "n_speakers", "n_tests", "n_known", "n_strangers", "undecided", "top1", "top1_ci95", "top1_ci95_bootstrap",
+    "top5",
+)  # fmt: skip
+_CURVES = ("det", "histogram", "reliability")
+
+
+def _print_json(values: Mapping[str, Any]) -> None:
+    """One line a system: the figures, without curves and trials."""
+    for system in _every_system(values):
+        line = {key: system[key] for key in _HEADLINES}
+        for part in ("open_set", "verification"):
+            figures = system[part]
+            line[part] = None if figures is None else {k: v for k, v in figures.items() if k not in _CURVES}
+        print_json({"protocol": values["protocol"]["name"], **line})
+
+
+# label, where, key, interval, percent
+_ROWS = (
+    ("Top-1 %", None, "top1", "top1_ci95", True),
+    ("Top-5 %", None, "top5", "top5_ci95", True),
+    ("Strangers: EER %", "open_set", "eer", "eer_ci95", True),
+    ("Strangers: DIR % at 1 % false alarms", "open_set", "dir_at_far_1pct", "dir_at_far_1pct_ci95", True),
+    ("Strangers given a name %", "open_set", "strangers_named", "strangers_named_ci95", True),
+    ("Enrolled refused %", "open_set", "known_refused", "known_refused_ci95", True),
+    ("Verification: EER %", "verification", "eer", "eer_ci95", True),
+    ("Verification: minDCF", "verification", "min_dcf", "min_dcf_ci95", False),
+    ("Verification: Cllr bits", "verification", "cllr", "cllr_ci95", False),
+    ("Verification: minimum Cllr bits", "verification", "min_cllr", "min_cllr_ci95", False),
+)
+
+
+def _print_table(values: Mapping[str, Any]) -> None:
+    systems = _every_system(values)
+    table = []
+    for label, part, key, interval, percent in _ROWS:
+        places = [system if part is None else system[part] for system in systems]
+        if all(place is None or place.get(key) is None for place in places):
+            continue
+        row = [label]
+        for number, place in enumerate(places):
+            row += [_figure(place, key, percent=percent), _interval(place, interval, percent=percent)]
+            if number:
+                row.append(_difference(values["differences"][number - 1], part, key))
+        table.append(row)
+    columns = [("Figure", "left")]
+    for number, system in enumerate(systems):
+        columns += [(system["system"] if len(systems) > 1 else "Value", "right"), ("95 % interval", "left")]
+        if number:
+            columns.append(("p", "right"))
+    print_table(columns, table)
+
+
+def _figure(place: Mapping[str, Any] | None, key: str, *, percent: bool) -> str:
+    value = None if place is None else place.get(key)
+    if value is None:
+        return "-"
+    return f"{100 * value:.1f}" if percent else f"{value:.3f}"
+
+
+def _interval(place: Mapping[str, Any] | None, key: str, *, percent: bool) -> str:
+    ends = None if place is None else place.get(key)
+    if ends is None:
+        return ""
+    return "-".join(f"{100 * end:.1f}" if percent else f"{end:.3f}" for end in ends)
+
+
+def _difference(difference: Mapping[str, Any], part: str | None, key: str) -> str:
+    """The p value of a figure against the first system's."""
+    name = "open_eer" if (part, key) == ("open_set", "eer") else key
+    if name == "top1" and difference["mcnemar"] is not None:
+        return f"{difference['mcnemar']['p_value']:.2g}"
+    found = difference["figures"].get(name)
+    return "" if found is None else f"{found['p_value']:.2g}"
+
+
+def _explain(values: Mapping[str, Any], *, quiet: bool) -> None:
+    asked = f"{values['n_tests']} recordings asked of {values['n_speakers']} speakers"
+    if values["n_known"] and values["n_strangers"]:
+        asked += f", {values['n_known']} times of somebody enrolled and {values['n_strangers']} times of a stranger"
+    note(f"{asked}. Interval of top-1: Wilson; of the others: resampled speakers and recordings.", quiet=quiet)
+    if values["top1_ci95_bootstrap"] is not None and values["top1"] < 1:
+        low, high = values["top1_ci95_bootstrap"]
+        note(f"Top-1 with resampled speakers: {100 * low:.1f}-{100 * high:.1f} %.", quiet=quiet)
+    if values["differences"]:
+        note(f"p: against {values['system']}; of top-1 by McNemar's test, else by paired bootstrap.", quiet=quiet)
+    pairs = values.get("worst_pairs") or []
+    if pairs:
+        worst = "; ".join(f"{p['speaker']} taken for {p['decision']} ({p['count']})" for p in pairs[:3])
+        note(f"Most confused: {worst}.", quiet=quiet)
+
+
+def _tell_of_cache(cache: FeatureCache, *, quiet: bool) -> None:
+    from speakerid.workflows.sizes import format_size
+
+    if cache.trouble is not None:
+        note(f"warning: {cache.trouble}", quiet=quiet)
+        return
+    total = cache.hits + cache.misses
+    if total:
+        size, limit = format_size(cache.usage().bytes), format_size(cache.limit_bytes)
+        damaged = f", {cache.damaged} damaged" if cache.damaged else ""
+        kept = "" if cache.is_temporary else f"; it has {size} of {limit} at most (speakerid cache show)"
+        note(f"Features: {cache.hits} of {total} from the cache{damaged}{kept}.", quiet=quiet)

@@ -1,0 +1,276 @@
+"""``speakerid world``, and what the other commands say of world models."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from speakerid.config import FrontEndConfig, to_dict
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def world(tmp_path: Path, run: Run, small: Path) -> Path:
+    """Eight components of three voices."""
+    path = tmp_path / "w.gmm"
+    outcome = run("world", "train", small, "--components", 8, "-o", path, "--licence", "Zoë's, CC0", "--quiet")
+    assert (outcome.status, outcome.err) == (0, "")
+    return path
+
+
+def one_line(outcome: Any, status: int = 2) -> str:
+    assert (outcome.status, outcome.out) == (status, "")
+    (line,) = (line for line in outcome.err.splitlines() if line and not line.startswith(("Usage:", "Try ")))
+    return str(line)
+
+
+# train
+
+
+def test_train_says_what_there_is(run: Run, small: Path, tmp_path: Path) -> None:
+    outcome = run("world", "train", small, "--components", 8, "--output", tmp_path / "w.gmm")
+    assert (outcome.status, outcome.err) == (0, "")
+    pattern = r"w\.gmm: 8 components from 9 recordings, 0\.6 minutes of speech, -\d\d\.\d\d nats a frame\n"
+    assert re.fullmatch(re.escape(f"{tmp_path}/") + pattern, outcome.out)
+    assert [path.name for path in tmp_path.iterdir()] == ["w.gmm"]
+
+
+def test_a_file_that_is_there_is_left_alone_unless_forced(
+    run: Run, small: Path, world: Path, digest: Callable[[Path], str]
+) -> None:
+    before = digest(world)
+    line = one_line(run("world", "train", small, "--components", 4, "-o", world))
+    assert line.endswith(f"{world}: exists already; give another --output, or --force")
+    assert digest(world) == before
+    assert run("world", "train", small, "--components", 4, "-o", world, "--force").status == 0
+    (found,) = run("world", "show", world, "--format", "json").json
+    assert found["components"] == 4
+
+
+@pytest.mark.parametrize("force", [[], ["--force"]])
+def test_outputs_that_cannot_be_are_refused_before_the_work(
+    run: Run, small: Path, tmp_path: Path, force: list[str]
+) -> None:
+    (tmp_path / "folder").mkdir()
+    for output, says in (
+        (tmp_path / "folder", "folder: a folder; give --output a file's name"),
+        (tmp_path / "no" / "w.gmm", f"there is no folder {tmp_path / 'no'}; make it first"),
+    ):
+        assert says in one_line(run("world", "train", small, "-o", output, *force))
+    assert [path.name for path in tmp_path.rglob("*")] == ["folder"]
+
+
+def test_a_work_folder_that_cannot_be(run: Run, small: Path, tmp_path: Path) -> None:
+    (tmp_path / "w.gmm.work").write_text("mine", encoding="utf-8")
+    line = one_line(run("world", "train", small, "--components", 8, "-o", tmp_path / "w.gmm"))
+    assert line == f"speakerid: {tmp_path / 'w.gmm.work'}: File exists"
+    assert (tmp_path / "w.gmm.work").read_text(encoding="utf-8") == "mine"
+
+
+def test_what_cannot_be_used_is_said(run: Run, small: Path, tmp_path: Path, bad_inputs: dict[str, Path]) -> None:
+    folder = tmp_path / "in"
+    shutil.copytree(small, folder)
+    shutil.copyfile(small / "Tom" / "tom-enroll-1.flac", folder / "copy.flac")
+    shutil.copyfile(bad_inputs["text"], folder / "bad.wav")
+    shutil.copyfile(bad_inputs["silence"], folder / "silence.wav")
+    (folder / "notes.txt").touch()
+    outcome = run("world", "train", folder, "--components", 8, "-o", tmp_path / "w.gmm")
+    assert outcome.status == 3
+    assert "8 components from 9 recordings" in outcome.out
+    assert [re.sub(r".*/", "", line) for line in outcome.complaints] == [
+        "bad.wav: not an audio file that can be read" if "can be read" in outcome.complaints[0]
+        else re.sub(r".*/", "", outcome.complaints[0]),
+        "silence.wav: no speech found in 2.0 s (silence or noise only)",
+    ]  # fmt: skip
+    assert "bad.wav: not an audio file" in outcome.complaints[0]
+    assert "1 file is not audio by name and passed over" in outcome.err
+    assert "1 recordings have the same audio as another one: used once" in outcome.err
+
+
+def test_wrong_requests_are_one_line(run: Run, small: Path, tmp_path: Path, bad_inputs: dict[str, Path]) -> None:
+    output = ("-o", tmp_path / "w.gmm")
+    for arguments, says in (
+        ((small, "--components", 2048), "2048 components need 1024 s of speech at least, and there are 38 s"),
+        ((small, "--components", 0), "0 is not in the range"),
+        ((small, "--iterations", 0), "0 is not in the range"),
+        ((tmp_path / "missing",), "missing"),
+        ((tmp_path / "missing.csv",), "missing.csv"),
+        ((bad_inputs["folder"],), "no audio"),
+        ((bad_inputs["text"],), "none of 1 recordings can be used"),
+        ((bad_inputs["fifo"],), "fifo"),
+        ((), "Missing argument"),
+        ((small, "--channel", 9), "none of 9 recordings can be used"),
+    ):
+        assert says in one_line(run("world", "train", *arguments, *output)), arguments
+    assert not (tmp_path / "w.gmm").exists()
+
+
+def test_standard_input_cannot_be_read(run: Run, tmp_path: Path) -> None:
+    one_line(run("world", "train", "-", "-o", tmp_path / "w.gmm"))
+    assert not (tmp_path / "w.gmm").exists()
+
+
+def test_a_licence_that_is_no_text(program: Callable[..., Any], small: Path, tmp_path: Path) -> None:
+    outcome = program("world", "train", small, "--components", "2", "-o", tmp_path / "w.gmm", "--licence", b"\xff")
+    assert (outcome.status, outcome.err) == (0, "")
+    (shown,) = program("world", "show", tmp_path / "w.gmm", "--format", "json").json
+    assert os.fsencode(shown["licence"]) == b"\xff"
+
+
+def test_the_front_end_is_the_settings(run: Run, small: Path, tmp_path: Path) -> None:
+    settings = tmp_path / "s.toml"
+    settings.write_text("[front_end]\ncepstra = 13\ndeltas = 2\n", encoding="utf-8")
+    arguments = ("world", "train", small, "--components", 2, "-o", tmp_path / "w.gmm", "--config", settings)
+    assert run(*arguments).status == 0
+    (found,) = run("world", "show", tmp_path / "w.gmm", "--format", "json").json
+    assert (found["features"], found["front_end"]["cepstra"]) == (39, 13)
+    table = run("world", "show", tmp_path / "w.gmm").out
+    assert "cepstra: 13 against 20; deltas: 2 against 1" in table
+
+
+# show
+
+
+def test_show(run: Run, world: Path) -> None:
+    (found,) = run("world", "show", world, "--format", "json").json
+    assert found["front_end"] == to_dict(FrontEndConfig())
+    assert (found["file"], found["components"], found["features"]) == (str(world), 8, 40)
+    assert (found["recordings"], found["licence"]) == (9, "Zoë's, CC0")
+    assert re.fullmatch("[0-9a-f]{64}", found["digest"])
+    assert re.fullmatch("[0-9a-f]{64}", found["list_sha256"])
+    outcome = run("world", "show", world)
+    assert (outcome.status, outcome.err) == (0, "")
+    rows = dict(re.split(r"\s{2,}", line.strip(), maxsplit=1) for line in outcome.out.splitlines() if "─" not in line)
+    assert (rows["components"], rows["recordings"], rows["licence"]) == ("8", "9", "Zoë's, CC0")
+    assert (rows["digest"], rows["front end"]) == (found["digest"], "the defaults")
+
+
+def test_show_of_something_else_is_one_line(run: Run, tmp_path: Path, small: Path, enrolled: Path) -> None:
+    for path in (tmp_path / "missing.gmm", tmp_path, enrolled, small / "Tom" / "tom-enroll-1.flac"):
+        for layout in ("table", "json"):
+            line = one_line(run("world", "show", path, "--format", layout))
+            assert line.startswith(f"speakerid: {path}: ")
+            assert "world model" in line
+
+
+def test_a_world_cannot_call_itself_another(run: Run, world: Path) -> None:
+    from speakerid.store import World, read_world, write_world
+
+    found = read_world(world)
+    write_world(world, World(found.mixture, found.front_end, {"digest": "mine", "components": 9999, "licence": "a\nb"}))
+    (shown,) = run("world", "show", world, "--format", "json").json
+    assert (shown["digest"], shown["components"]) == (found.digest, 8)
+    table = run("world", "show", world).out
+    assert "a\nb" not in table
+
+
+# the other commands
+
+
+@pytest.fixture
+def settings(world: Path) -> Path:
+    path = world.parent / "map.toml"
+    path.write_text(f'[training]\nmethod = "map"\n[world]\nfile = "{world.name}"\n', encoding="utf-8")
+    return path
+
+
+def test_components_are_the_worlds(run: Run, small: Path, settings: Path, tmp_path: Path) -> None:
+    says = "--components is for training by EM; an adapted speaker has as many as the world model"
+    new = ("enroll", small, "--db", tmp_path / "s.db")
+    assert says in one_line(run(*new, "--config", settings, "--components", 4))
+    assert not (tmp_path / "s.db").exists()
+    outcome = run(*new, "--config", settings, "--format", "json")
+    assert outcome.status == 0
+    assert {line["components"] for line in outcome.json} == {8}
+    assert says in one_line(run(*new, "--components", 8))
+
+
+def test_tune_refuses_adaptation(run: Run, small: Path, settings: Path) -> None:
+    says = "tune chooses how mixtures are trained by EM; an adapted speaker has the world model's components"
+    assert says in one_line(run("tune", small, "--config", settings))
+
+
+def test_speakers_show(run: Run, small: Path, settings: Path, tmp_path: Path) -> None:
+    db = tmp_path / "s.db"
+    assert run("enroll", small, "--db", db, "--config", settings).status == 0
+    outcome = run("speakers", "show", "Tom", "--db", db)
+    assert (outcome.status, outcome.err) == (0, "")
+    found = re.search(
+        r"model: 8 components, adapted from the world model: log-likelihood (-\d+\.\d+) -> (-\d+\.\d+) nats",
+        outcome.out,
+    )
+    assert found is not None
+    assert float(found[1]) < float(found[2])
+    assert "EM" not in outcome.out
+    (line,) = run("speakers", "show", "Tom", "--db", db, "--format", "json").json
+    assert line["components"] == 8
+    assert line["training"]["log_likelihoods"] == pytest.approx([float(found[1]), float(found[2])], abs=1e-3)
+
+
+def test_export_and_import(
+    run: Run, small: Path, settings: Path, world: Path, tmp_path: Path, models: Callable[[Path], Any],
+    known_files: list[str],
+) -> None:  # fmt: skip
+    db, team, new = (tmp_path / name for name in ("s.db", "team.db", "new.db"))
+    assert run("enroll", small, "--db", db, "--config", settings).status == 0
+    assert run("speakers", "export", "--output", team, "--db", db).status == 0
+    assert run("speakers", "import", team, "--db", new, "--config", settings).status == 0
+    assert models(db) == models(team) == models(new)
+    for path in (team, new):
+        assert run("identify", known_files[0], "--db", path).out == run("identify", known_files[0], "--db", db).out
+    # a store with another world model
+    world.unlink()
+    assert run("world", "train", small, "--components", 4, "-o", world).status == 0
+    other = tmp_path / "other.db"
+    assert run("enroll", small / "Tom", "--speaker", "Tim", "--db", other, "--config", settings).status == 0
+    before = models(other)
+    line = one_line(run("speakers", "import", team, "Alice", "--db", other))
+    assert "other.db was made with another world model" in line
+    assert "was made with another world model" in one_line(
+        run("speakers", "import", team, "--db", tmp_path / "newer.db", "--config", settings)
+    )
+    assert models(other) == before
+    assert not (tmp_path / "newer.db").exists()
+
+
+def test_a_store_whose_world_is_damaged_is_one_line(
+    run: Run, small: Path, settings: Path, tmp_path: Path, change: Callable[..., None], known_files: list[str]
+) -> None:
+    db = tmp_path / "s.db"
+    assert run("enroll", small, "--db", db, "--config", settings).status == 0
+    for statement, says in (
+        ("UPDATE settings SET value = 'x' || value WHERE name = 'world'", "world model is damaged"),
+        ("DELETE FROM settings WHERE name = 'world'", "world model is missing"),
+    ):
+        change(db, statement)
+        for command in (("identify", known_files[0]), ("enroll", small), ("speakers", "list")):
+            line = one_line(run(*command, "--db", db))
+            assert line.startswith(f"speakerid: {db}: ")
+            assert says in line
+
+
+def test_an_old_store_works(
+    run: Run, db: Path, change: Callable[..., None], known_files: list[str], small: Path
+) -> None:
+    """Of a time when the settings had no method."""
+    import contextlib
+    import sqlite3
+
+    with contextlib.closing(sqlite3.connect(db)) as connection:
+        (text,) = connection.execute("SELECT value FROM settings WHERE name = 'training'").fetchone()
+    old = {k: v for k, v in json.loads(text).items() if k not in ("method", "relevance_factor", "adapted")}
+    assert len(old) == len(json.loads(text)) - 3
+    answer = run("identify", known_files[0], "--db", db, "--format", "json").out
+    change(db, "UPDATE settings SET value = ? WHERE name = 'training'", values=(json.dumps(old),))
+    assert run("identify", known_files[0], "--db", db, "--format", "json").out == answer
+    outcome = run("enroll", small, "--db", db, "--format", "json")
+    assert (outcome.status, {line["already_enrolled"] for line in outcome.json}) == (0, {3})
+    assert "EM iterations" in run("speakers", "show", "Tom", "--db", db).out
