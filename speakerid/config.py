@@ -30,6 +30,7 @@ __all__ = [
     "DecisionConfig",
     "FrontEndConfig",
     "TrainingConfig",
+    "WorldConfig",
     "differences",
     "from_dict",
     "load_config",
@@ -191,6 +192,13 @@ class TrainingConfig:
 
     Attributes
     ----------
+    method : {"ml", "map"}
+        Maximum likelihood by EM, from the speaker's features alone; or adaptation of a world model by maximum a posteriori,
+        for which only `relevance_factor`, `adapted` and `variance_floor` count.
+    relevance_factor : float
+        r of the adaptation, in frames: a component that has seen so many goes half of the way to the speaker.
+    adapted : {"means", "means_variances", "all"}
+        What is adapted: means; variances too; weights too.
     components : int or "auto"
         Gaussians a speaker, K; "auto" chooses it for each speaker by the Bayesian information criterion.
     covariance : {"diagonal", "spherical", "tied", "full"}
@@ -211,6 +219,9 @@ class TrainingConfig:
         Seed of the generator that k-means and random frames draw from.
     """
 
+    method: Literal["ml", "map"] = "ml"
+    relevance_factor: float = _number(16.0, 0.0, 1e6)
+    adapted: Literal["means", "means_variances", "all"] = "means"
     components: int | Literal["auto"] = _number(16, 1, 65536)
     covariance: Literal["diagonal", "spherical", "tied", "full"] = "diagonal"
     minimum_frames_per_component: int = _number(8, 1, 1000000)
@@ -222,6 +233,24 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         _check(self, "training")
+        if self.method == "map" and self.covariance != "diagonal":
+            _refuse("training", "covariance", self.covariance, '"diagonal" when a world model is adapted')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorldConfig:
+    """The world model.
+
+    Attributes
+    ----------
+    file : str
+        Made by ``speakerid world train``; relative to the config file. Empty: none. A store keeps a copy of its own.
+    """
+
+    file: str = ""
+
+    def __post_init__(self) -> None:
+        _check(self, "world")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,6 +276,7 @@ class Config:
     front_end: FrontEndConfig = field(default_factory=FrontEndConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     decision: DecisionConfig = field(default_factory=DecisionConfig)
+    world: WorldConfig = field(default_factory=WorldConfig)
 
 
 def _refuse(table: str, key: str, value: object, expected: str) -> None:
@@ -293,7 +323,7 @@ def _check(settings: Any, table: str) -> None:
                 _refuse(table, item.name, value, f"{above} {low:g}{limit}")
 
 
-ConfigValues = TypeVar("ConfigValues", Config, FrontEndConfig, TrainingConfig, DecisionConfig)
+ConfigValues = TypeVar("ConfigValues", Config, FrontEndConfig, TrainingConfig, DecisionConfig, WorldConfig)
 
 
 def to_dict(settings: Any) -> dict[str, Any]:
@@ -365,7 +395,11 @@ def load_config(path: str | Path) -> Config:
         values = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # also numbers of thousands of digits, brackets without end
         raise ConfigError(f"{path}: not a TOML file: {error}") from None
-    return from_dict(Config, values, where=str(path))
+    config = from_dict(Config, values, where=str(path))
+    if config.world.file:
+        beside = Path(path).parent / config.world.file
+        config = dataclasses.replace(config, world=WorldConfig(file=str(beside)))
+    return config
 
 
 def _toml_value(value: object) -> str:

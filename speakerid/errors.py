@@ -17,7 +17,8 @@
     ├── RecordingError                   one recording cannot be used (exit status 3); carries a `reason`
     │   ├── DuplicateRecordingError      the same audio is enrolled under another speaker
     │   └── MissingExtraError            reading it needs an optional dependency that is not installed
-    └── TrainingError                    a mixture cannot be trained on these frames
+    ├── TrainingError                    a mixture cannot be trained on these frames
+    └── WorldError                       a world model is missing, damaged, or of other features (exit status 2)
 
 Every message is one line that says what, where, and what to do.
 """
@@ -41,6 +42,7 @@ __all__ = [
     "TrainingError",
     "UnknownSpeakerError",
     "UsageError",
+    "WorldError",
 ]
 
 
@@ -125,3 +127,7 @@ class MissingExtraError(RecordingError):
 
 class TrainingError(SpeakerIdError):
     """A mixture cannot be trained on these frames."""
+
+
+class WorldError(SpeakerIdError):
+    """A world model is missing, damaged, or of other features than are asked for."""

@@ -17,6 +17,7 @@ from speakerid.config import (
     DecisionConfig,
     FrontEndConfig,
     TrainingConfig,
+    WorldConfig,
     differences,
     from_dict,
     load_config,
@@ -26,7 +27,8 @@ from speakerid.config import (
 from speakerid.errors import ConfigError, UsageError
 
 DEFAULT_TOML = Path(__file__).parents[1] / "configs" / "default.toml"
-TABLES: dict[str, type] = {"front_end": FrontEndConfig, "training": TrainingConfig, "decision": DecisionConfig}
+TABLES: dict[str, type] = {"front_end": FrontEndConfig, "training": TrainingConfig, "decision": DecisionConfig,
+                           "world": WorldConfig}  # fmt: skip
 
 
 def between(low: float, high: float, *, exclude_min: bool = False) -> st.SearchStrategy[float]:
@@ -78,6 +80,9 @@ def front_ends(draw: st.DrawFn) -> FrontEndConfig:
 
 def trainings() -> st.SearchStrategy[TrainingConfig]:
     values: dict[str, st.SearchStrategy[Any]] = {
+        "method": st.sampled_from(["ml", "map"]),
+        "relevance_factor": between(0, 1e6),
+        "adapted": st.sampled_from(["means", "means_variances", "all"]),
         "components": st.integers(1, 65536) | st.just("auto"),
         "covariance": st.sampled_from(["diagonal", "spherical", "tied", "full"]),
         "minimum_frames_per_component": st.integers(1, 1000000),
@@ -88,13 +93,22 @@ def trainings() -> st.SearchStrategy[TrainingConfig]:
         "seed": st.integers(0, 2**63 - 1),
     }
     assert set(values) == {item.name for item in dataclasses.fields(TrainingConfig)}
-    return st.builds(TrainingConfig, **values)
+
+    @st.composite
+    def drawn(draw: st.DrawFn) -> TrainingConfig:
+        settings = {name: draw(strategy) for name, strategy in values.items()}
+        if settings["method"] == "map":
+            settings["covariance"] = "diagonal"  # what is adapted is diagonal
+        return TrainingConfig(**settings)
+
+    return drawn()
 
 
 def configs() -> st.SearchStrategy[Config]:
     assert {item.name for item in dataclasses.fields(DecisionConfig)} == {"minimum_speech_seconds"}
     decisions = st.builds(DecisionConfig, minimum_speech_seconds=between(0, 3600))
-    return st.builds(Config, front_end=front_ends(), training=trainings(), decision=decisions)
+    worlds = st.builds(WorldConfig, file=st.sampled_from(["", "/models/world.gmm", "/a 'b'/\"ü\".gmm"]))
+    return st.builds(Config, front_end=front_ends(), training=trainings(), decision=decisions, world=worlds)
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -171,7 +185,7 @@ def test_an_unknown_table_is_named_with_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load_config(path)
     assert str(caught.value).startswith(f"{path}: unknown table 'frontend'")
-    assert "front_end, training, decision" in str(caught.value)
+    assert "front_end, training, decision, world" in str(caught.value)
 
 
 def test_a_setting_outside_any_table_is_refused(tmp_path: Path) -> None:
@@ -199,6 +213,7 @@ WRONG_TYPES = {
     int: ["true", "2.0", '"2"', "[2]", "{a = 2}", "2024-01-01", "nan", "inf"],
     float: ["true", '"2.0"', "[2.0]", "nan", "+nan", "inf", "-inf", "12:00:00"],
     bool: ["0", "1", '"true"', "1.0", "[]"],
+    str: ["0", "true", "1.5", "[]", "nan"],
 }
 FIELDS = [(table, item.name) for table, kind in TABLES.items() for item in dataclasses.fields(kind)]
 
@@ -228,7 +243,7 @@ def test_every_number_has_a_range_and_is_refused_just_outside_it(table: str, key
     if hint == int | Literal["auto"]:
         hint = int
     if hint not in (int, float):
-        assert hint is bool or set(get_args(hint)) > {item.default}
+        assert hint in (bool, str) or set(get_args(hint)) > {item.default}
         return
     low, high, exclusive_low = item.metadata["range"]
     below = low if exclusive_low else low - 1 if hint is int else math.nextafter(low, -math.inf)
@@ -409,3 +424,15 @@ def test_differences_name_exactly_the_fields_that_differ(one: TrainingConfig, ot
     named = {line.split(":")[0] for line in differences(one, other)}
     fields = [item.name for item in dataclasses.fields(TrainingConfig)]
     assert named == {name for name in fields if getattr(one, name) != getattr(other, name)}
+
+
+def test_a_world_model_is_named_from_where_the_config_file_is(tmp_path: Path) -> None:
+    assert load_config(written(tmp_path, '[world]\nfile = "w.gmm"\n')).world.file == str(tmp_path / "w.gmm")
+    assert load_config(written(tmp_path, '[world]\nfile = "/models/w.gmm"\n')).world.file == "/models/w.gmm"
+    assert load_config(written(tmp_path, '[world]\nfile = ""\n')).world.file == ""
+
+
+@pytest.mark.parametrize("covariance", ["full", "tied", "spherical"])
+def test_what_is_adapted_is_diagonal(covariance: str) -> None:
+    with pytest.raises(ConfigError, match=r"\[training\] covariance = .*: expected \"diagonal\""):
+        TrainingConfig(method="map", covariance=covariance)  # type: ignore[arg-type]

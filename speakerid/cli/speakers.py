@@ -28,12 +28,14 @@ def speakers() -> None:
 
 def _open(db: str, config_path: str | None) -> Store:
     from speakerid.store import Store
+    from speakerid.workflows.learning import world_of
 
     config = read_config(config_path)
     store = Store(db)
     try:
         if config is not None:
             store.require(config.front_end, config.training, whose=str(config_path))
+            store.require_world(world_of(config), whose=str(config_path))
     except BaseException:
         store.close()
         raise
@@ -95,6 +97,7 @@ def show(name: str, layout: str, db: str, config_path: str | None, jobs: int, qu
         speaker = store.speaker(name)
         recordings = store.recordings(speaker.name)
         _mixture, record = store.model(speaker.name)
+        adapted = store.training.method == "map"
     if layout == "json":
         print_json(
             {
@@ -114,10 +117,16 @@ def show(name: str, layout: str, db: str, config_path: str | None, jobs: int, qu
         f"{speaker.name}: {speaker.n_recordings} recordings, {speaker.seconds:.1f} s, of which "
         f"{speaker.speech_seconds:.1f} s speech; enrolled {_when(speaker.created)}, changed {_when(speaker.changed)}"
     )
-    click.echo(
-        f"model: {speaker.n_components} components, log-likelihood {history[0]:.3f} -> {history[-1]:.3f} nats a frame "
-        f"in {len(history) - 1} EM iterations{', converged' if record.get('converged') else ''}"
-    )
+    if adapted:
+        click.echo(
+            f"model: {speaker.n_components} components, adapted from the world model: log-likelihood "
+            f"{history[0]:.3f} -> {history[-1]:.3f} nats a frame"
+        )
+    else:
+        click.echo(
+            f"model: {speaker.n_components} components, log-likelihood {history[0]:.3f} -> {history[-1]:.3f} nats a "
+            f"frame in {len(history) - 1} EM iterations{', converged' if record.get('converged') else ''}"
+        )
     if record.get("considered"):
         tried = "; ".join(f"K = {k}: {bic:,.0f}" for k, bic in record["considered"])
         click.echo(f"components chosen by BIC, the smallest is best: {tried}")
@@ -194,12 +203,14 @@ def import_speakers(
     from pathlib import Path
 
     from speakerid.store import Store, export_speakers, normal_name
+    from speakerid.workflows.learning import world_of
 
     config = read_config(config_path)
     with Store(file) as source:
         chosen = list(dict.fromkeys(map(normal_name, names))) or source.names()
         if config is not None:
             source.require(config.front_end, config.training, whose=str(config_path))
+            source.require_world(world_of(config), whose=str(config_path))
         if Path(db).exists():
             with Store(db) as target:
                 target.copy_from(source, chosen, replace=replace)

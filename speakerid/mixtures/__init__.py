@@ -15,7 +15,8 @@ p          free parameters                                 ``GaussianMixture.n_p
 =========  ==============================================  =======================================================
 
 Model, statistics and update are three things: :func:`accumulate` reads frames with a model and gives statistics, which
-add; :func:`maximum_likelihood_update` reads statistics and gives a model; :func:`train` repeats the two, from
+add; :func:`maximum_likelihood_update` and, with a world model, :func:`maximum_a_posteriori_update` read statistics and
+give a model; :func:`train` repeats the two, from
 :func:`initialise`, until the likelihood stands still. :class:`MixtureEstimator` is all of it with the habits of
 scikit-learn.
 """
@@ -26,7 +27,8 @@ from speakerid.mixtures.density import component_log_densities, frame_log_likeli
 from speakerid.mixtures.em import TrainingRecord
 from speakerid.mixtures.estimator import MixtureEstimator
 from speakerid.mixtures.gaussian_mixture import GaussianMixture
-from speakerid.mixtures.initialisation import initialise
+from speakerid.mixtures.initialisation import initialise, split_components
+from speakerid.mixtures.maximum_a_posteriori import adapt_each, maximum_a_posteriori_update
 from speakerid.mixtures.maximum_likelihood import UpdateReport, maximum_likelihood_update
 from speakerid.mixtures.sampling import sample
 from speakerid.mixtures.scikit_learn import from_scikit_learn, to_scikit_learn
@@ -42,16 +44,19 @@ __all__ = [
     "TrainingRecord",
     "UpdateReport",
     "accumulate",
+    "adapt_each",
     "aic",
     "bic",
     "component_log_densities",
     "frame_log_likelihoods",
     "from_scikit_learn",
     "initialise",
+    "maximum_a_posteriori_update",
     "maximum_likelihood_update",
     "recording_folds",
     "responsibilities",
     "sample",
+    "split_components",
     "to_scikit_learn",
     "train",
     "train_each",

@@ -28,7 +28,7 @@ from speakerid.mixtures.maximum_likelihood import update_each
 from speakerid.mixtures.statistics import SufficientStatistics, accumulate_each
 from speakerid.parallel import Map, one_blas_thread
 
-__all__ = ["INITIALISATIONS", "initialise", "initialise_each"]
+__all__ = ["INITIALISATIONS", "initialise", "initialise_each", "split_components"]
 
 INITIALISATIONS = ("splitting", "kmeans", "random")
 Initialisation = Literal["splitting", "kmeans", "random"]
@@ -115,7 +115,7 @@ def _split_each(frames: Sequence[Frames], n_components: Sequence[int], floor: fl
     while growing:
         before = {i: result[i].n_components for i in growing}
         for i in growing:
-            result[i] = _split_widest(result[i], n_components[i])
+            result[i] = split_components(result[i], n_components[i])
         # those that have their number are left to EM
         growing = [i for i in growing if result[i].n_components < n_components[i]]
         for _ in range(_ITERATIONS_A_LEVEL):
@@ -130,7 +130,7 @@ def _split_each(frames: Sequence[Frames], n_components: Sequence[int], floor: fl
     return result
 
 
-def _split_widest(mixture: GaussianMixture, n_components: int) -> GaussianMixture:
+def split_components(mixture: GaussianMixture, n_components: int) -> GaussianMixture:
     """Split all components, or as many as lead to `n_components`: those of the largest weight times variance."""
     n_split = min(mixture.n_components, n_components - mixture.n_components)
     spread = mixture.weights * mixture.variances.sum(axis=1)

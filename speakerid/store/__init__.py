@@ -4,6 +4,7 @@ from speakerid.store.names import normal_name
 from speakerid.store.rows import NewRecording, RecordingRow, SpeakerRow, SpeakerUpdate
 from speakerid.store.store import Store
 from speakerid.store.transfer import export_speakers
+from speakerid.store.world_file import World, read_world, write_world
 
 __all__ = [
     "NewRecording",
@@ -11,6 +12,9 @@ __all__ = [
     "SpeakerRow",
     "SpeakerUpdate",
     "Store",
+    "World",
     "export_speakers",
     "normal_name",
+    "read_world",
+    "write_world",
 ]

@@ -7,6 +7,7 @@ bit, as if all had been enrolled at once. The audio itself is not kept.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import datetime as dt
 import json
@@ -27,6 +28,7 @@ from speakerid.errors import (
     StoreMismatchError,
     UnknownSpeakerError,
     UsageError,
+    WorldError,
 )
 from speakerid.frontend import StaticFeatures
 from speakerid.mixtures import GaussianMixture
@@ -39,6 +41,7 @@ from speakerid.store.rows import (
     mixture_from_blobs,
     mixture_to_blobs,
 )
+from speakerid.store.world_file import World
 
 __all__ = ["Store", "settings_rows"]
 
@@ -50,14 +53,17 @@ _COPIED = {
 }
 
 
-def settings_rows(front_end: FrontEndConfig, training: TrainingConfig, *, created: str, version: str) -> dict[str, str]:
+def settings_rows(
+    front_end: FrontEndConfig, training: TrainingConfig, world: World | None = None, *, created: str, version: str
+) -> dict[str, str]:
     """Return the rows of the table ``settings``."""
-    return {
+    rows = {
         "front_end": json.dumps(to_dict(front_end)),
         "training": json.dumps(to_dict(training)),
         "created": created,
         "version": version,
     }
+    return rows if world is None else rows | {"world": base64.b64encode(world.to_bytes()).decode("ascii")}
 
 
 class Store:
@@ -81,6 +87,7 @@ class Store:
             self.front_end = self._read_settings(FrontEndConfig, settings.get("front_end"))
             self.training = self._read_settings(TrainingConfig, settings.get("training"))
             self.created = settings.get("created", "")
+            self.world = self._read_world(settings.get("world"))
         except BaseException:
             self._connection.close()
             raise
@@ -91,6 +98,7 @@ class Store:
         path: str | Path,
         front_end: FrontEndConfig,
         training: TrainingConfig,
+        world: World | None = None,
         *,
         version: str,
         updates: Sequence[SpeakerUpdate] = (),
@@ -104,7 +112,7 @@ class Store:
         ConflictError
             There is one already, so the updates were not written.
         """
-        settings = settings_rows(front_end, training, created=_now(), version=version)
+        settings = settings_rows(front_end, training, world, created=_now(), version=version)
 
         def fill(temporary: Path) -> None:
             if updates:
@@ -141,6 +149,20 @@ class Store:
             return from_dict(kind, json.loads(text or "null"))
         except (ValueError, RecursionError, ConfigError) as error:
             raise NotAStoreError(f"{self.path}: the store's settings cannot be read: {error}") from None
+
+    def _read_world(self, text: str | None) -> World | None:
+        """The copy of the world model that the store's speakers were adapted from."""
+        try:
+            world = None
+            if text is not None:
+                world = World.from_bytes(base64.b64decode(text, validate=True), where=f"{self.path}, world model")
+            elif self.training.method == "map":
+                raise NotAStoreError(f"{self.path}: the store's world model is missing; the store is damaged")
+        except (ValueError, WorldError) as error:
+            raise NotAStoreError(f"{self.path}: the store's world model is damaged: {error}") from None
+        if world is not None and world.front_end != self.front_end:
+            raise NotAStoreError(f"{self.path}: the store's world model is of other features; the store is damaged")
+        return world
 
     def names(self) -> list[str]:
         """All speakers in the order of their names."""
@@ -388,6 +410,7 @@ class Store:
         if self.path.samefile(source.path):
             raise UsageError(f"{self.path}: a store cannot be imported into itself")
         self.require(source.front_end, source.training, whose=str(source.path))
+        self.require_world(source.world, whose=str(source.path))
         names = [normal_name(name) for name in names]
         with source.reading():
             self._copy(source, names, replace=replace)
@@ -453,6 +476,22 @@ class Store:
                 f"{self.path} was made with other settings than {whose}: {'; '.join(unequal)} "
                 "(store against asked); use another --db, or leave the settings out"
             )
+
+    def require_world(self, world: World | None, *, whose: str) -> None:
+        """Refuse another world model than the store's.
+
+        Raises
+        ------
+        StoreMismatchError
+            There is one here and none there, or they are different.
+        """
+        here, there = (None if one is None else one.digest for one in (self.world, world))
+        if here != there:
+            if here is None or there is None:
+                what = "has no world model" if here is None else "has a world model, and none was asked for"
+            else:
+                what = "was made with another world model"
+            raise StoreMismatchError(f"{self.path} {what} ({whose}); use another --db, or leave the settings out")
 
     def rename(self, old: str, new: str) -> None:
         """Give a speaker another name.

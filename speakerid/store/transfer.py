@@ -27,7 +27,7 @@ def export_speakers(source: Store, names: Sequence[str], path: str | Path, *, ve
     path = Path(path)
     if path.exists():
         raise UsageError(f"{path}: exists already; remove it, or give another name with --output")
-    settings = settings_rows(source.front_end, source.training, created=source.created, version=version)
+    settings = settings_rows(source.front_end, source.training, source.world, created=source.created, version=version)
 
     def fill(temporary: Path) -> None:
         with Store(temporary) as target:

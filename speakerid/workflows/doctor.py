@@ -140,7 +140,8 @@ def _speed() -> str:
 
 
 def _cache() -> Finding:
-    from speakerid.workflows.cache import FeatureCache, format_size
+    from speakerid.workflows.cache import FeatureCache
+    from speakerid.workflows.sizes import format_size
 
     check = "feature cache"
     try:

@@ -31,11 +31,12 @@ from speakerid.errors import (
     UsageError,
 )
 from speakerid.frontend import StaticFeatures, finish
-from speakerid.mixtures import GaussianMixture, TrainingRecord, train_each
+from speakerid.mixtures import GaussianMixture, TrainingRecord
 from speakerid.parallel import effective_jobs, map_in_order, one_blas_thread
-from speakerid.store import NewRecording, SpeakerUpdate, Store, normal_name
+from speakerid.store import NewRecording, SpeakerUpdate, Store, World, normal_name
 from speakerid.workflows.analysis import Analysis, Source, Waveform, analyse_for_training, located
 from speakerid.workflows.gather import Gathered
+from speakerid.workflows.learning import learn_each, world_of
 
 __all__ = ["EnrolledSpeaker", "EnrollmentReport", "Problem", "enroll_gathered", "enroll_recordings"]
 
@@ -176,10 +177,10 @@ def enroll_recordings(
             with contextlib.suppress(RecordingError):
                 array_stream(source.samples, source.sample_rate, sample_rate=source.sample_rate).close()
         grouped.setdefault(normal_name(name), []).append(source)
-    front_end, training = _settings(store_path, config, components)
+    front_end, training, world = _settings(store_path, config, components)
     minimum = (config or Config()).decision.minimum_speech_seconds
     report = EnrollmentReport()
-    writer = _Writer(store_path, front_end, training, replace=replace, report=report, jobs=effective_jobs(jobs))
+    writer = _Writer(store_path, front_end, training, world, replace=replace, report=report, jobs=effective_jobs(jobs))
     with one_blas_thread():
         items = [(name, source) for name, sources in grouped.items() for source in sources]
         work = partial(_analyse_one, config=front_end, channel=channel, minimum=minimum)
@@ -212,17 +213,21 @@ def enroll_gathered(
 
 def _settings(
     store_path: Path, config: Config | None, components: int | Literal["auto"] | None
-) -> tuple[FrontEndConfig, TrainingConfig]:
+) -> tuple[FrontEndConfig, TrainingConfig, World | None]:
     def asked(training: TrainingConfig) -> TrainingConfig:
+        if components is not None and training.method == "map":
+            raise UsageError("--components is for training by EM; an adapted speaker has as many as the world model")
         return training if components is None else dataclasses.replace(training, components=components)
 
     if not store_path.exists():
         config = config or Config()
-        return config.front_end, asked(config.training)
+        return config.front_end, asked(config.training), world_of(config)
     with Store(store_path) as store:
         front_end, training = (config.front_end, config.training) if config else (store.front_end, store.training)
         store.require(front_end, asked(training), whose="the ones asked for")
-        return store.front_end, store.training
+        if config is not None:
+            store.require_world(world_of(config), whose="the settings")
+        return store.front_end, store.training, store.world
 
 
 def _analyse_one(
@@ -283,12 +288,13 @@ class _Writer:
         path: Path,
         front_end: FrontEndConfig,
         training: TrainingConfig,
+        world: World | None,
         *,
         replace: bool,
         report: EnrollmentReport,
         jobs: int,
     ) -> None:
-        self.path, self.front_end, self.training = path, front_end, training
+        self.path, self.front_end, self.training, self.world = path, front_end, training, world
         self.replace, self.report, self.jobs = replace, report, jobs
 
     def write(self, batch: Sequence[_Speaker]) -> None:
@@ -311,10 +317,13 @@ class _Writer:
 
     def _store(self, updates: Sequence[SpeakerUpdate]) -> None:
         if not self.path.exists():
-            Store.create(self.path, self.front_end, self.training, version=__version__, updates=updates).close()
+            Store.create(
+                self.path, self.front_end, self.training, self.world, version=__version__, updates=updates
+            ).close()
             return
         with Store(self.path) as store:
             store.require(self.front_end, self.training, whose="this enrolment")
+            store.require_world(self.world, whose="this enrolment")
             store.write(updates)
 
     def _plan(self, batch: Sequence[_Speaker]) -> Iterator[_Plan]:
@@ -325,6 +334,7 @@ class _Writer:
             with Store(self.path) as store, store.reading():
                 # another process may have made the store in the meantime, with other settings
                 store.require(self.front_end, self.training, whose="this enrolment")
+                store.require_world(self.world, whose="this enrolment")
                 owners = store.owners()
                 for speaker in batch:
                     seconds = {r.content_hash: r.speech_seconds for r in store.recordings(speaker.name)}
@@ -356,7 +366,7 @@ class _Writer:
 
     def _train(self, plans: Sequence[_Plan]) -> list[_Trained]:
         adding = [plan for plan in plans if plan.added]
-        trained = train_each([*map(self._frames, adding)], self.training, jobs=self.jobs)
+        trained = learn_each([*map(self._frames, adding)], self.training, self.world, jobs=self.jobs)
         models = dict(zip((plan.name for plan in adding), trained, strict=True))
         return [self._finish(plan, models.get(plan.name)) for plan in plans]
 

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, BinaryIO, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from speakerid.audio import RawFormat, Recording
 from speakerid.config import Config, DecisionConfig, FrontEndConfig
@@ -19,8 +20,9 @@ from speakerid.frontend import Features, finish
 from speakerid.mixtures import GaussianMixture
 from speakerid.parallel import effective_jobs, map_in_order, one_blas_thread
 from speakerid.scoring import MixtureStack, decide
-from speakerid.store import Store
+from speakerid.store import Store, World
 from speakerid.workflows.analysis import Analysis, Source, analyse, as_source, located, require_speech
+from speakerid.workflows.learning import world_of
 
 __all__ = ["Identification", "Identifier", "Score"]
 
@@ -107,6 +109,8 @@ class Identifier:
     front_end : FrontEndConfig
         The one that the mixtures were trained with.
     decision : DecisionConfig, optional
+    world : World, optional
+        With it every score has a log-likelihood ratio.
     highest_source_rate : int
         Of the enrolled recordings, in Hz; 0 if it is not known. Recordings of a much lower rate get a warning.
     """
@@ -117,6 +121,7 @@ class Identifier:
         front_end: FrontEndConfig,
         decision: DecisionConfig | None = None,
         *,
+        world: World | None = None,
         highest_source_rate: int = 0,
     ) -> None:
         if not mixtures:
@@ -127,6 +132,7 @@ class Identifier:
         self._band_rate = min(highest_source_rate, front_end.sample_rate)
         self._names = tuple(self.mixtures)
         self._stack = MixtureStack(list(self.mixtures.values()))
+        self._world = None if world is None else MixtureStack([world.mixture])
 
     @classmethod
     def open(cls, store_path: str | Path, *, config: Config | None = None) -> Identifier:
@@ -146,11 +152,13 @@ class Identifier:
         with Store(store_path) as store:
             if config is not None:
                 store.require(config.front_end, config.training, whose="the ones asked for")
+                store.require_world(world_of(config), whose="the settings")
             mixtures = store.mixtures()
             if not mixtures:
                 raise StoreError(f"{store.path}: nobody is enrolled; enrol somebody first: speakerid enroll FOLDER")
             rate = store.highest_source_rate()
-            return cls(mixtures, store.front_end, (config or Config()).decision, highest_source_rate=rate)
+            decision = (config or Config()).decision
+            return cls(mixtures, store.front_end, decision, world=store.world, highest_source_rate=rate)
 
     @property
     def speakers(self) -> tuple[str, ...]:
@@ -164,6 +172,16 @@ class Identifier:
         source = as_source(recording, sample_rate=sample_rate)
         with one_blas_thread():
             return finish(analyse(source, self.front_end).static, self.front_end)
+
+    def log_likelihoods(self, analysis: Analysis) -> NDArray[np.float64]:
+        """Mean log-likelihoods over the speech frames of a recording, nats a frame, (n_speakers,) as in `speakers`."""
+        return self._stack.mean_log_likelihoods(finish(analysis.static, self.front_end).speech_values)
+
+    def world_log_likelihood(self, analysis: Analysis) -> float | None:
+        """The same under the world model, nats a frame; None without one."""
+        if self._world is None:
+            return None
+        return float(self._world.mean_log_likelihoods(finish(analysis.static, self.front_end).speech_values)[0])
 
     def identify(
         self,
@@ -255,9 +273,14 @@ class Identifier:
                 duration_seconds=analysis.seconds if analysis else None,
                 **where,
             )
-        features = finish(analysis.static, self.front_end)
-        log_likelihoods = self._stack.mean_log_likelihoods(features.speech_values)
+        log_likelihoods = self.log_likelihoods(analysis)
+        of_world = self.world_log_likelihood(analysis)
         decision = decide(log_likelihoods, threshold=threshold)
+
+        def score(i: int) -> Score:
+            value = float(log_likelihoods[i])
+            return Score(self._names[i], value, None if of_world is None else value - of_world)
+
         return Identification(
             decision=self._names[decision.speaker] if decision.status == "identified" else None,
             status=decision.status,
@@ -265,7 +288,7 @@ class Identifier:
             speech_seconds=analysis.speech_seconds,
             duration_seconds=analysis.seconds,
             margin=decision.margin,
-            scores=tuple(Score(self._names[i], float(log_likelihoods[i])) for i in decision.ranking),
+            scores=tuple(map(score, decision.ranking)),
             **where,
         )
 

@@ -40,6 +40,8 @@ __all__ = [
 ]
 
 _MOST_CANDIDATES = 1000
+# components have an option of their own, and the others are of another way to train
+_NOT_VARIED = ("components", "method", "relevance_factor", "adapted")
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,10 @@ def candidates(
     ConfigError
         No such setting, or a value that it cannot have.
     """
+    if base.training.method == "map":
+        raise UsageError(
+            "tune chooses how mixtures are trained by EM; an adapted speaker has the world model's components"
+        )
     varied = varied or {}
     keys = [_table_and_key(base, name) for name in varied]
     n_combinations = len(components) * math.prod(map(len, varied.values()))
@@ -164,9 +170,9 @@ def _table_and_key(base: Config, name: str) -> tuple[str, str]:
     table, _dot, key = name.rpartition(".")
     tables = {t: v for t, v in to_dict(base).items() if t in ("front_end", "training")}
     for known, values in tables.items():
-        if key in values and key != "components" and table in ("", known):
+        if key in values and key not in _NOT_VARIED and table in ("", known):
             return known, key
-    known_keys = [k for values in tables.values() for k in values if k != "components"]
+    known_keys = [k for values in tables.values() for k in values if k not in _NOT_VARIED]
     if key == "components":
         raise ConfigError("components: give the numbers to try by --components")
     close = difflib.get_close_matches(key, known_keys, 1)

@@ -1,0 +1,52 @@
+"""From the settings to how speakers are learned: by EM from nothing, or from a world model by adaptation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+from speakerid.config import Config, TrainingConfig, differences
+from speakerid.errors import TrainingError, UsageError, WorldError
+from speakerid.mixtures import GaussianMixture, TrainingRecord, adapt_each, train_each
+from speakerid.store import World, read_world
+
+__all__ = ["learn_each", "world_of"]
+
+
+def world_of(config: Config) -> World | None:
+    """Read the world model that the settings name, if they name one.
+
+    Raises
+    ------
+    UsageError
+        The settings need one and name none.
+    WorldError
+        It cannot be read, or is of other features.
+    """
+    if not config.world.file:
+        if config.training.method == "map":
+            raise UsageError(
+                '[training] method = "map" adapts a world model, and [world] file names none: '
+                "train one with speakerid world train, and name it there"
+            )
+        return None
+    world = read_world(config.world.file)
+    unequal = differences(world.front_end, config.front_end)
+    if unequal:
+        raise WorldError(
+            f"{config.world.file}: the world model is of other features: {'; '.join(unequal)} (world against settings); "
+            "train one with these settings"
+        )
+    return world
+
+
+def learn_each(
+    matrices: Sequence[NDArray[Any]], training: TrainingConfig, world: World | None, *, jobs: int | None = None
+) -> list[tuple[GaussianMixture, TrainingRecord] | TrainingError]:
+    """Learn several speakers, each from its frames (n_i, d), as the settings say; an error for what cannot be learned."""
+    if training.method == "ml":
+        return train_each(matrices, training, jobs=jobs)
+    assert world is not None
+    return adapt_each(matrices, world.mixture, training, jobs=jobs)

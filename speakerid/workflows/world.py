@@ -1,0 +1,416 @@
+"""World models: one mixture of many people's speech, from any amount of audio.
+
+The speech frames of all recordings are written to a file, one recording after the other, and EM reads that file tile by
+tile, so memory does not grow with the audio. The mixture grows by binary splitting, a few iterations a level, and then
+settles. After every recording, every level and every few iterations what there is is kept in the work folder: a training
+that was stopped goes on from there, and gives the same model as one that was not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speakerid._version import __version__
+from speakerid.audio import Recording, discover_audio, is_manifest, read_manifest
+from speakerid.config import Config, TrainingConfig, to_dict
+from speakerid.errors import RecordingError, TrainingError, UsageError
+from speakerid.frontend import finish
+from speakerid.mixtures import GaussianMixture, split_components, train
+from speakerid.parallel import effective_jobs, map_in_order, one_blas_thread
+from speakerid.store import World, write_world
+from speakerid.workflows.analysis import Analysis, analyse_for_training, located
+from speakerid.workflows.enroll import Problem
+from speakerid.workflows.gather import Gathered
+
+__all__ = ["WorldReport", "gather_for_world", "train_world"]
+
+# names that nobody else gives: the folder may be one of the user's, and they are removed at the end
+_FRAMES, _JOURNAL, _KEPT = "speakerid-frames.f32", "speakerid-frames.jsonl", "speakerid-mixture.json"
+_PARTIAL = "speakerid-mixture.partial"
+_ARRAYS = ("weights", "means", "covariances")
+_ITERATIONS_A_LEVEL = 3
+_ITERATIONS_A_STEP = 5
+_FRAMES_A_COMPONENT = 50
+# recordings of so much are analysed at a time, and their features are in memory
+_BATCH_BYTES, _BYTES_A_SECOND = 64 << 20, 32_000
+
+
+def gather_for_world(paths: Sequence[str]) -> Gathered:
+    """Find recordings, whoever speaks in them: files, folders searched in depth, and all rows of manifests.
+
+    Raises
+    ------
+    UsageError
+        A path is missing, or there is no audio.
+    ManifestError
+        A manifest is malformed.
+    """
+    gathered = Gathered()
+    for path in paths:
+        if is_manifest(path):
+            gathered.recordings.extend(read_manifest(path, require_speaker=False))
+        else:
+            found = discover_audio([path])
+            gathered.recordings.extend(found.recordings)
+            gathered.problems.extend(found.problems)
+            gathered.ignored.extend(found.ignored)
+    if not gathered.recordings:
+        raise UsageError(f"no recordings in {', '.join(paths)}")
+    return gathered
+
+
+@dataclass
+class WorldReport:
+    """A trained world model, and what could not be used for it.
+
+    Attributes
+    ----------
+    world : World
+    problems : list of Problem
+    duplicates : int
+        Recordings with the same audio as another one, used once.
+    resumed : bool
+        A part had been done before.
+    """
+
+    world: World
+    problems: list[Problem] = field(default_factory=list)
+    duplicates: int = 0
+    resumed: bool = False
+
+
+def train_world(
+    recordings: Sequence[Recording],
+    config: Config,
+    *,
+    output: str | os.PathLike[str],
+    components: int,
+    iterations: int = 20,
+    variance_floor: float = 0.01,
+    licence: str = "",
+    work_folder: str | os.PathLike[str] | None = None,
+    channel: int | None = None,
+    jobs: int | None = None,
+    analysed: Callable[[int], None] | None = None,
+    trained: Callable[[int, int], None] | None = None,
+) -> WorldReport:
+    """Train a world model and write its file.
+
+    Parameters
+    ----------
+    recordings : sequence of Recording
+        Their speakers do not matter.
+    config : Config
+        Of which the front end counts, and the least speech of a recording.
+    output : path-like
+        The file; one that is there is replaced when the model is complete.
+    components : int
+        K.
+    iterations : int
+        Of EM at most, once there are K.
+    variance_floor : float
+        Relative to the variance of all frames.
+    licence : str
+        Whose recordings they are and under which licence; kept in the model.
+    work_folder : path-like, optional
+        For the frames and what is done so far, of which nothing is left at the end; beside the output if left out. 160 bytes
+        a frame with the default settings: 58 MB an hour of speech.
+    channel, jobs
+        As in :func:`speakerid.workflows.enroll.enroll_recordings`.
+    analysed : callable, optional
+        Called with the number of recordings that are done.
+    trained : callable, optional
+        Called with the components and iterations that are done.
+
+    Raises
+    ------
+    UsageError
+        No recording can be used, or there is too little speech for so many components.
+    OSError
+        The output or the work folder cannot be written.
+    """
+    folder = Path(work_folder or f"{os.fspath(output)}.work")
+    work = _Work(folder, recordings, config, components, iterations, variance_floor, channel)
+    with one_blas_thread():
+        found = work.frames(effective_jobs(jobs), analysed)
+        needed = _FRAMES_A_COMPONENT * components
+        if found.n_frames < needed:
+            shift = config.front_end.frame_shift / config.front_end.sample_rate
+            raise UsageError(
+                f"{components} components need {needed * shift:.0f} s of speech at least, and there are "
+                f"{found.n_frames * shift:.0f} s: use more recordings or fewer components"
+            )
+        mixture, log_likelihood = work.train(found, jobs, trained)
+    about = {
+        "recordings": len(found.hashes),
+        "speech_seconds": round(found.n_frames * config.front_end.frame_shift / config.front_end.sample_rate, 3),
+        "frames": found.n_frames,
+        "list_sha256": found.list_hash,
+        "licence": licence,
+        "log_likelihood": round(log_likelihood, 6),
+        "variance_floor": variance_floor,
+        "iterations": iterations,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "version": __version__,
+    }
+    # rounded to what the file keeps, so that a model from memory and one from the file are the same
+    world = World.from_bytes(World(mixture, config.front_end, about).to_bytes(), where="the trained world model")
+    write_world(output, world)
+    work.remove()
+    return WorldReport(world, found.problems, found.duplicates, work.resumed)
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """What became of one recording: the audio's hash and its frames in the file, or a problem."""
+
+    content_hash: str
+    frames: int = 0
+    problem: dict[str, str] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """The frames (n, d), as they are in the file, and what they are of."""
+
+    matrix: NDArray[np.float32]
+    entries: list[_Entry]
+
+    @property
+    def n_frames(self) -> int:
+        return len(self.matrix)
+
+    @property
+    def hashes(self) -> list[str]:
+        return sorted({e.content_hash for e in self.entries if e.problem is None})
+
+    @property
+    def list_hash(self) -> str:
+        return hashlib.sha256("\n".join(self.hashes).encode()).hexdigest()
+
+    @property
+    def problems(self) -> list[Problem]:
+        return [Problem(**e.problem) for e in self.entries if e.problem is not None]
+
+    @property
+    def duplicates(self) -> int:
+        return len(self.entries) - len(self.problems) - len(self.hashes)
+
+
+class _Work:
+    """The work folder: the frames, a journal of what they are of, and the mixture after every step."""
+
+    def __init__(
+        self,
+        folder: Path,
+        recordings: Sequence[Recording],
+        config: Config,
+        components: int,
+        iterations: int,
+        variance_floor: float,
+        channel: int | None,
+    ) -> None:
+        self.folder, self.recordings, self.config = folder, recordings, config
+        self.components, self.iterations, self.variance_floor, self.channel = (
+            components, iterations, variance_floor, channel,
+        )  # fmt: skip
+        self.resumed = False
+        folder.mkdir(parents=True, exist_ok=True)
+        task = [
+            [(r.path, _stamp(r.path), r.start, r.end) for r in recordings], to_dict(config.front_end), channel,
+            config.decision.minimum_speech_seconds, __version__,
+        ]  # fmt: skip
+        self.task = hashlib.sha256(json.dumps(task).encode()).hexdigest()
+
+    def frames(self, jobs: int, progress: Callable[[int], None] | None) -> _Found:
+        """Analyse the recordings that an earlier run has not analysed."""
+        entries, journal_size = self._entries()
+        self.resumed = bool(entries)
+        width = self.config.front_end.n_features
+        hashes = {entry.content_hash for entry in entries}
+        frames_path, journal_path = self.folder / _FRAMES, self.folder / _JOURNAL
+        with frames_path.open("ab") as frames_file, journal_path.open("ab") as journal:
+            # what was written and not noted, or half noted, is written again
+            journal.truncate(journal_size)
+            frames_file.truncate(4 * width * sum(entry.frames for entry in entries))
+            if not journal_size:
+                journal.write(_line({"task": self.task}))
+            for recording, result in self._analysed(self.recordings[len(entries) :], jobs):
+                if isinstance(result, RecordingError):
+                    problem = Problem(recording.path, result.reason, located(recording, str(result)))
+                    entry = _Entry("", problem=dataclasses.asdict(problem))
+                else:
+                    entry = _Entry(result.content_hash or "")
+                    if entry.content_hash not in hashes:
+                        values = finish(result.static, self.config.front_end).speech_values
+                        frames_file.write(np.ascontiguousarray(values, dtype=np.float32).tobytes())
+                        frames_file.flush()
+                        entry = dataclasses.replace(entry, frames=len(values))
+                    hashes.add(entry.content_hash)
+                journal.write(_line(dataclasses.asdict(entry)))
+                journal.flush()
+                entries.append(entry)
+                if progress is not None:
+                    progress(len(entries))
+        n_frames = sum(entry.frames for entry in entries)
+        if not n_frames:
+            self.remove()
+            problems = _Found(np.empty((0, width), np.float32), entries).problems
+            first = f": {problems[0].message}" if problems else ""
+            raise UsageError(f"none of {len(self.recordings)} recordings can be used{first}")
+        return _Found(np.memmap(frames_path, dtype=np.float32, mode="r", shape=(n_frames, width)), entries)
+
+    def _entries(self) -> tuple[list[_Entry], int]:
+        """What an earlier run has noted of the same recordings, and so many bytes of its journal."""
+        entries: list[_Entry] = []
+        size = 0
+        with contextlib.suppress(OSError, ValueError, TypeError), (self.folder / _JOURNAL).open("rb") as journal:
+            available = (self.folder / _FRAMES).stat().st_size // (4 * self.config.front_end.n_features)
+            if journal.readline() != _line({"task": self.task}):
+                return [], 0
+            size = journal.tell()
+            for line in journal:
+                entry = _Entry(**json.loads(line))
+                available -= entry.frames
+                if available < 0 or not line.endswith(b"\n"):
+                    break
+                entries.append(entry)
+                size += len(line)
+        return entries, size
+
+    def _analysed(
+        self, recordings: Sequence[Recording], jobs: int
+    ) -> Iterator[tuple[Recording, Analysis | RecordingError]]:
+        work = partial(
+            analyse_for_training,
+            config=self.config.front_end,
+            channel=self.channel,
+            minimum_seconds=self.config.decision.minimum_speech_seconds,
+        )
+        for batch in _batches(recordings, jobs):
+            yield from zip(batch, map_in_order(work, batch, jobs), strict=True)
+
+    def train(
+        self, found: _Found, jobs: int | None, progress: Callable[[int, int], None] | None
+    ) -> tuple[GaussianMixture, float]:
+        """Grow and settle the mixture; give it and its log-likelihood, nats a frame."""
+        step = self._kept(found)
+        while not step.done:
+            step = self._next(step, found, jobs)
+            if progress is not None:
+                progress(step.mixture.n_components, step.iterations)
+            if not step.done:
+                self._keep(step, found)
+        return step.mixture, step.log_likelihood
+
+    def _next(self, step: _Step, found: _Found, jobs: int | None) -> _Step:
+        """One level of splitting, or some iterations with all components."""
+        growing = step.mixture.n_components < self.components
+        start = split_components(step.mixture, self.components) if growing else step.mixture
+        settling = start.n_components == self.components
+        asked = min(_ITERATIONS_A_STEP, self.iterations - step.iterations) if settling else _ITERATIONS_A_LEVEL
+        settings = TrainingConfig(
+            components=start.n_components,
+            iterations=asked,
+            variance_floor=self.variance_floor,
+            minimum_frames_per_component=1,
+        )
+        try:
+            mixture, record = train(found.matrix, settings, start=start, jobs=jobs)
+        except TrainingError as error:
+            raise UsageError(f"the world model cannot be trained: {error}") from None
+        iterations = step.iterations + len(record.log_likelihoods) - 1 if settling else 0
+        stuck = growing and mixture.n_components <= step.mixture.n_components
+        done = stuck or (settling and (record.converged or iterations >= self.iterations))
+        return _Step(mixture, iterations, record.log_likelihoods[-1], done)
+
+    def _kept(self, found: _Found) -> _Step:
+        """Where an earlier run stopped, or the beginning: one Gaussian."""
+        kept = _read_json(self.folder / _KEPT)
+        if kept is not None and kept.get("task") == self._training_task(found):
+            with contextlib.suppress(KeyError, TypeError, ValueError):
+                weights, means, covariances = (np.array(kept[name]) for name in _ARRAYS)
+                mixture = GaussianMixture(weights, means, covariances)
+                return _Step(mixture, int(kept["iterations"]), float(kept["log_likelihood"]), done=False)
+        settings = TrainingConfig(components=1, iterations=1, variance_floor=self.variance_floor)
+        mixture, record = train(found.matrix, settings)
+        return _Step(mixture, 0, record.log_likelihoods[-1], done=self.components == 1)
+
+    def _keep(self, step: _Step, found: _Found) -> None:
+        # JSON writes every digit of a float64: going on gives what going through would have given
+        arrays = {name: getattr(step.mixture, name).tolist() for name in _ARRAYS}
+        about = {"task": self._training_task(found), "iterations": step.iterations}
+        partial_file = self.folder / _PARTIAL
+        partial_file.write_text(json.dumps(about | {"log_likelihood": step.log_likelihood} | arrays), encoding="utf-8")
+        partial_file.replace(self.folder / _KEPT)
+
+    def _training_task(self, found: _Found) -> str:
+        return json.dumps([self.task, found.list_hash, self.components, self.iterations, self.variance_floor])
+
+    def remove(self) -> None:
+        """Remove what was kept."""
+        for name in (_FRAMES, _JOURNAL, _KEPT, _PARTIAL):
+            (self.folder / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the user's own things are in it
+            self.folder.rmdir()
+
+
+@dataclass(frozen=True, eq=False)
+class _Step:
+    """What there is after some iterations with all components, or 0 while they are growing."""
+
+    mixture: GaussianMixture
+    iterations: int
+    log_likelihood: float
+    done: bool
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    with contextlib.suppress(OSError, ValueError):
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(values, dict):
+            return values
+    return None
+
+
+def _batches(recordings: Sequence[Recording], jobs: int) -> Iterator[list[Recording]]:
+    """As many recordings at a time as there are workers, and more where they are small."""
+    batch: list[Recording] = []
+    total = 0.0
+    for recording in recordings:
+        size = float((_stamp(recording.path) or (0, 0))[0])
+        if recording.end is not None:
+            size = min(size, (recording.end - (recording.start or 0.0)) * _BYTES_A_SECOND)
+        if len(batch) >= jobs and total + size > _BATCH_BYTES:
+            yield batch
+            batch, total = [], 0.0
+        batch.append(recording)
+        total += size
+    if batch:
+        yield batch
+
+
+def _line(values: dict[str, Any]) -> bytes:
+    return json.dumps(values).encode() + b"\n"
+
+
+def _stamp(path: str) -> tuple[int, int] | None:
+    """Size and time of a file, which change when it is written again."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 - the path may be any text
+    except (OSError, ValueError):
+        return None
+    return status.st_size, status.st_mtime_ns
