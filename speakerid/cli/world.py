@@ -101,6 +101,8 @@ def train(
         note("went on with an earlier run", quiet=quiet)
     if report.duplicates:
         note(f"{report.duplicates} recordings have the same audio as another one: used once", quiet=quiet)
+    if report.world.mixture.n_components < components:
+        note(f"{components} components were asked for; more would have been copies of others", quiet=quiet)
     about = report.world.about
     click.echo(
         f"{output}: {report.world.mixture.n_components} components from {about['recordings']} recordings, "
