@@ -175,13 +175,10 @@ class Identifier:
 
     def log_likelihoods(self, analysis: Analysis) -> NDArray[np.float64]:
         """Mean log-likelihoods over the speech frames of a recording, nats a frame, (n_speakers,) as in `speakers`."""
-        return self._stack.mean_log_likelihoods(finish(analysis.static, self.front_end).speech_values)
+        return self._stack.mean_log_likelihoods(self._frames(analysis))
 
-    def world_log_likelihood(self, analysis: Analysis) -> float | None:
-        """The same under the world model, nats a frame; None without one."""
-        if self._world is None:
-            return None
-        return float(self._world.mean_log_likelihoods(finish(analysis.static, self.front_end).speech_values)[0])
+    def _frames(self, analysis: Analysis) -> NDArray[np.float32]:
+        return finish(analysis.static, self.front_end).speech_values
 
     def identify(
         self,
@@ -273,8 +270,9 @@ class Identifier:
                 duration_seconds=analysis.seconds if analysis else None,
                 **where,
             )
-        log_likelihoods = self.log_likelihoods(analysis)
-        of_world = self.world_log_likelihood(analysis)
+        frames = self._frames(analysis)
+        log_likelihoods = self._stack.mean_log_likelihoods(frames)
+        of_world = None if self._world is None else float(self._world.mean_log_likelihoods(frames)[0])
         decision = decide(log_likelihoods, threshold=threshold)
 
         def score(i: int) -> Score:
