@@ -305,13 +305,13 @@ _CURVES = ("det", "histogram", "reliability")
 
 
 def _print_json(values: Mapping[str, Any]) -> None:
-    """One line a system: the figures, without curves and trials."""
-    for system in _every_system(values):
+    """One line a system: the figures, without curves and trials, and how it differs from the first."""
+    for system, difference in zip(_every_system(values), [None, *values["differences"]], strict=True):
         line = {key: system[key] for key in _HEADLINES}
         for part in ("open_set", "verification"):
             figures = system[part]
             line[part] = None if figures is None else {k: v for k, v in figures.items() if k not in _CURVES}
-        print_json({"protocol": values["protocol"]["name"], **line})
+        print_json({"protocol": values["protocol"]["name"], **line, "difference": difference})
 
 
 # label, where, key, interval, percent
@@ -321,7 +321,7 @@ _ROWS = (
     ("Strangers: EER %", "open_set", "eer", "eer_ci95", True),
     ("Strangers: DIR % at 1 % false alarms", "open_set", "dir_at_far_1pct", "dir_at_far_1pct_ci95", True),
     ("Strangers given a name %", "open_set", "strangers_named", "strangers_named_ci95", True),
-    ("Enrolled refused %", "open_set", "known_refused", "known_refused_ci95", True),
+    ("Enrolled refused %", None, "known_refused", "known_refused_ci95", True),
     ("Verification: EER %", "verification", "eer", "eer_ci95", True),
     ("Verification: minDCF", "verification", "min_dcf", "min_dcf_ci95", False),
     ("Verification: Cllr bits", "verification", "cllr", "cllr_ci95", False),

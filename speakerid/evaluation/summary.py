@@ -73,6 +73,8 @@ def summarise(outcome: Outcome, figures: Figures) -> dict[str, Any]:
             summary[f"top{k}"], summary[f"top{k}_ci95"] = _number(share.value), _pair(share.interval())
         summary["top1_ci95_bootstrap"] = _pair(figures.intervals["top1"])
         summary["cmc"] = _numbers(cmc_curve(outcome.ranks, len(outcome.speakers)))
+    if outcome.threshold is not None:
+        summary |= {"threshold": outcome.threshold} | _share("known_refused", outcome.named[known] < 0)
     summary |= _confusions(outcome) if outcome.listed is None else {"confusion": None, "per_speaker": []}
     summary["open_set"] = _open_set(outcome, figures)
     summary["verification"] = _verification(outcome, figures)
@@ -151,6 +153,12 @@ def _pair(ends: tuple[float, float]) -> list[float | None] | None:
     return _numbers(ends) if all(map(math.isfinite, ends)) else None
 
 
+def _share(key: str, flags: NDArray[np.bool_]) -> dict[str, Any]:
+    """How many of them are, with Wilson's interval; None of nothing."""
+    share = Proportion(int(flags.sum()), len(flags))
+    return {key: finite(share.value), f"{key}_ci95": _pair(share.interval()) if len(flags) else None}
+
+
 def _first_rows(outcome: Outcome) -> Iterable[Row]:
     return {row.test: row for row in reversed(outcome.rows)}.values()
 
@@ -222,15 +230,8 @@ def _open_set(outcome: Outcome, figures: Figures) -> dict[str, Any] | None:
         result[key], result[f"{key}_ci95"] = _number(figures.estimates[key]), _pair(figures.intervals[key])
         result[f"threshold_at_far_{round(100 * rate)}pct"] = finite(curve.threshold_at(rate))
     if outcome.threshold is not None:
-        named = Proportion(int((outcome.named[strangers] >= 0).sum()), len(strangers))
-        refused = Proportion(int((outcome.named[known] < 0).sum()), len(known))
-        result |= {
-            "threshold": outcome.threshold,
-            "strangers_named": _number(named.value),
-            "strangers_named_ci95": _pair(named.interval()),
-            "known_refused": _number(refused.value),
-            "known_refused_ci95": _pair(refused.interval()),
-        }
+        result |= {"threshold": outcome.threshold} | _share("strangers_named", outcome.named[strangers] >= 0)
+        result |= _share("known_refused", outcome.named[known] < 0)
     result["det"] = _det(curve.roc)
     result["histogram"] = _histogram(trials.detection)
     return result
@@ -337,14 +338,19 @@ def _hardest(outcome: Outcome, most: int = 50) -> list[int]:
     own[strangers] = -outcome.acceptance[strangers]
     own[~outcome.judged | np.isneginf(own)] = np.inf  # there is nothing to hear: not judged, or the speaker not learned
     if len(strangers) and len(known):
-        middle = equal_error_threshold(
-            DetectionTrials.of(outcome.acceptance[known], outcome.acceptance[strangers]).roc()
-        )
-        middle = middle if math.isfinite(middle) else 0.0
+        middle = _middle(outcome.acceptance[known], outcome.acceptance[strangers])
         own[known] -= middle
         own[strangers] += middle
     order = np.argsort(own, kind="stable")[:most]
     return [int(i) for i in order if np.isfinite(own[i])]
+
+
+def _middle(known: NDArray[np.float64], strangers: NDArray[np.float64]) -> float:
+    """Between the scores where errors are equal: that threshold is one of them, the other is the next one below."""
+    threshold = equal_error_threshold(DetectionTrials.of(known, strangers).roc())
+    below = strangers[strangers < threshold].max(initial=-np.inf)
+    ends = [end for end in (threshold, below) if math.isfinite(end)]
+    return sum(ends) / len(ends) if ends else 0.0
 
 
 class _Trials:

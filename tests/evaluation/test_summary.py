@@ -287,3 +287,20 @@ def test_a_comparison_without_known_recordings_has_no_mcnemar() -> None:
 )
 def test_what_json_cannot_hold_is_none(value: float | None, expected: float | None) -> None:
     assert finite(value) == expected
+
+
+def test_the_hardest_are_near_the_other_side_also_when_all_is_right() -> None:
+    outcome = made_up_outcome(seed=4, n_speakers=4, tests_each=5, strangers=8, quality=40.0)
+    hardest = summary_of(outcome)["hardest"]
+    acceptance = outcome.scores.max(axis=1)
+    known, strangers = list(range(20)), list(range(20, 28))
+    first = {min(known, key=lambda i: acceptance[i]), max(strangers, key=lambda i: acceptance[i])}
+    assert set(hardest[:2]) == first
+
+
+def test_with_a_threshold_refusals_are_counted_without_strangers_too() -> None:
+    outcome = made_up_outcome(seed=4, n_speakers=4, tests_each=5, quality=2.0, threshold=1.5)
+    summary = summary_of(outcome)
+    assert summary["open_set"] is None
+    assert summary["known_refused"] == round(float((outcome.scores.max(axis=1) < 1.5).mean()), 6) > 0
+    assert "known_refused" not in summary_of(dataclasses.replace(outcome, threshold=None))
