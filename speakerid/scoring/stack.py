@@ -34,6 +34,8 @@ __all__ = ["TILE_FRAMES", "MixtureStack"]
 
 # frames in a tile
 TILE_FRAMES = 256
+# the last tile of a recording is as wide as it has to be, in steps that keep rows aligned
+_STEP = 32
 # log-densities that are worked on in one go: about a megabyte
 _BLOCK_VALUES = 1 << 18
 # below this many frame · components a second thread does not pay
@@ -118,19 +120,20 @@ class MixtureStack:
     def _scores(self, X: NDArray[Any]) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
         """Log-likelihoods of a tile of frames, block after block, log2 units: (speakers, n).
 
-        Every product is of the same width, filled up with empty columns: frames that come in blocks of whole tiles have the
-        scores, to the last bit, that they have all at once.
+        The width of a product depends on the number of its frames alone, filled up with empty columns: frames that come in
+        blocks of whole tiles have the scores, to the last bit, that they have all at once.
         """
         n = len(X)
-        tile = self._workspace.array("tile", (n_rows(self._kind, self.n_features), TILE_FRAMES))
+        width = min(-(-n // _STEP) * _STEP, TILE_FRAMES)
+        tile = self._workspace.array("tile", (n_rows(self._kind, self.n_features), width))
         tile[:, n:] = 0.0
         design(X, self._kind, self._standardisation, out=tile[:, :n])
         products = common_design(tile[: self.n_features]) if self._blocks[0].common is not None else None
         for block in self._blocks:
-            room = self._workspace.array("logits", (len(block.matrix), TILE_FRAMES))
+            room = self._workspace.array("logits", (len(block.matrix), width))
             logits = np.matmul(block.matrix, tile, out=room)
-            scores = log2_sum(logits.reshape(block.n_components, len(block.columns) * TILE_FRAMES))[2]
-            scores = scores.reshape(len(block.columns), TILE_FRAMES)
+            scores = log2_sum(logits.reshape(block.n_components, len(block.columns) * width))[2]
+            scores = scores.reshape(len(block.columns), width)
             if products is not None:
                 scores += block.common @ products
             yield block.columns, scores[:, :n]
