@@ -1,0 +1,163 @@
+"""Many speakers that were adapted from one world model, scored by the components that matter in each frame.
+
+An adapted mixture has the components of its world, a little moved. So the C components that answer best for a frame in the
+world model are those that matter for the speakers too (Reynolds, Quatieri and Dunn 2000, section 3.5): the world is scored
+in full, and every speaker in C components a frame. With w_k = log π_k N(x; world) the log-likelihood ratio of a frame is
+
+    log Σ_{k ∈ C} exp(w_k + δ_sk(x)) − log Σ_{k ∈ C} exp(w_k),
+
+where δ_sk, by how much component k fits x better in speaker s than in the world, is linear in [x, 1] when only means are
+adapted, and in [x, 1, x²] otherwise. Frames are grouped by component, so that δ_sk of all speakers is one small matrix
+product for each component and no frame meets a component it has nothing to do with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speakerid.mixtures import GaussianMixture
+from speakerid.mixtures.design import LN2, coefficients, design, standardisation_of, standardised
+from speakerid.parallel import effective_jobs, one_blas_thread, worker_threads
+
+__all__ = ["AdaptedStack"]
+
+# frames in a tile: some for each component, and the speakers' sums of it stay in a few megabytes
+_MOST_FRAMES, _LEAST_FRAMES, _SUMS = 4096, 256, 1 << 21
+# beyond 2^±100 a component has won or lost, and float32 would overflow
+_LARGEST_SHIFT = 100.0
+_WORTH_A_THREAD = 1 << 20
+
+
+class AdaptedStack:
+    """Speakers stacked for scoring against their world model.
+
+    Parameters
+    ----------
+    world : GaussianMixture
+        K diagonal Gaussians.
+    mixtures : sequence of GaussianMixture
+        Adapted from it: component k of each is component k of the world, moved.
+    top : int
+        C, components that count in a frame; all K if there are no more.
+
+    Raises
+    ------
+    ValueError
+        There is no mixture, one is of another shape than the world, or `top` is below 1.
+    """
+
+    def __init__(self, world: GaussianMixture, mixtures: Sequence[GaussianMixture], *, top: int = 10) -> None:
+        if not mixtures:
+            raise ValueError("nothing to score against: no mixtures")
+        if top < 1:
+            raise ValueError(f"top = {top}: expected 1 or more")
+        shapes = {(m.covariance_type.name, *m.means.shape) for m in (world, *mixtures)}
+        if shapes != {("diagonal", *world.means.shape)}:
+            raise ValueError(f"expected diagonal mixtures of the world's shape {world.means.shape}, got {sorted(shapes)}")
+        self.n_features, self.n_components, self.n_speakers = world.n_features, world.n_components, len(mixtures)
+        self.top = min(top, self.n_components)
+        self._kind, self._standardisation = world.covariance_type, standardisation_of(world)
+        own = self._coefficients([world])[0]  # (K, rows)
+        self._world = own.astype(np.float32)
+        only_means = all(np.array_equal(m.covariances, world.covariances) for m in mixtures)
+        rows = self.n_features + 1 if only_means else own.shape[1]
+        self._shifts = np.empty((self.n_components, rows, self.n_speakers), dtype=np.float32)
+        for speaker, mixture in enumerate(mixtures):
+            self._shifts[:, :, speaker] = (self._coefficients([mixture])[0] - own)[:, :rows]
+
+    def _coefficients(self, mixtures: Sequence[GaussianMixture]) -> NDArray[np.float64]:
+        units = [standardised(m, self._standardisation) for m in mixtures]
+        return coefficients(
+            self._kind,
+            np.stack([u.weights for u in units]),
+            np.stack([u.means for u in units]),
+            np.stack([u.covariances for u in units]),
+            self._standardisation.log_scale,
+        )
+
+    def _tiles(self, n_frames: int) -> Iterator[slice]:
+        step = int(np.clip(_SUMS // self.n_speakers, _LEAST_FRAMES, _MOST_FRAMES))
+        return (slice(first, min(first + step, n_frames)) for first in range(0, n_frames, step))
+
+    def frame_ratios(self, X: NDArray[Any]) -> NDArray[np.float32]:
+        """Log-likelihood ratios of frames, nats: (n, d) -> (n, n_speakers)."""
+        X = self._checked(X)
+        with one_blas_thread():
+            parts = [self._ratios(X[part])[0] for part in self._tiles(len(X))]
+        return np.concatenate(parts) * np.float32(LN2) if parts else np.empty((0, self.n_speakers), np.float32)
+
+    def mean_ratios(self, X: NDArray[Any], *, jobs: int | None = 1) -> tuple[NDArray[np.float64], float]:
+        """Mean log-likelihood ratios of a recording, and the world's mean log-likelihood, nats a frame.
+
+        Parameters
+        ----------
+        X : ndarray, shape (n, d)
+        jobs : int, optional
+            Threads; None takes as many as pay. The result does not depend on it.
+
+        Returns
+        -------
+        ratios : ndarray, shape (n_speakers,)
+        world : float
+
+        Raises
+        ------
+        ValueError
+            There are no frames, or they are of another width.
+        """
+        X = self._checked(X)
+        if len(X) == 0:
+            raise ValueError("no frames to score")
+        threads = max(min(effective_jobs(jobs), len(X) * self.n_components // _WORTH_A_THREAD), 1)
+        total, of_world = np.zeros(self.n_speakers), 0.0
+
+        def sums(part: slice) -> tuple[NDArray[np.float64], float]:
+            ratios, world = self._ratios(X[part])
+            return ratios.sum(axis=0, dtype=np.float64), float(world.sum(dtype=np.float64))
+
+        with one_blas_thread(), worker_threads(threads) as run:
+            for ratios, world in run(sums, self._tiles(len(X))):
+                total += ratios
+                of_world += world
+        return total * (LN2 / len(X)), of_world * (LN2 / len(X))
+
+    def _checked(self, X: NDArray[Any]) -> NDArray[Any]:
+        X = np.asarray(X)
+        if X.ndim != 2 or X.shape[1] != self.n_features:
+            raise ValueError(f"expected frames of shape (n, {self.n_features}), got {X.shape}")
+        return X
+
+    def _ratios(self, X: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Ratios of a tile (n, n_speakers) and the world's log-likelihoods (n,), both in log2 units."""
+        matrix = design(X, self._kind, self._standardisation)  # (rows, n)
+        logits = self._world @ matrix  # (K, n)
+        frames = np.ascontiguousarray(matrix[: self._shifts.shape[1]].T)  # (n, rows of δ)
+        # the C-th best component of each frame; sorting is along the contiguous axis
+        worst = np.partition(np.ascontiguousarray(logits.T), self.n_components - self.top, axis=1)
+        worst = worst[:, self.n_components - self.top]
+        peak = logits.max(axis=0)
+        components, places = np.nonzero(logits >= worst)  # in the order of the components
+        weights = logits[components, places] - peak[places]
+        sums = np.zeros((len(X), self.n_speakers), dtype=np.float32)
+        ends = np.cumsum(np.bincount(components, minlength=self.n_components))
+        for component, (first, last) in enumerate(zip(np.r_[0, ends[:-1]].tolist(), ends.tolist(), strict=True)):
+            if first == last:
+                continue
+            chosen = places[first:last]
+            shifted = frames[chosen] @ self._shifts[component]  # (n_k, n_speakers)
+            np.clip(shifted, -_LARGEST_SHIFT, _LARGEST_SHIFT, out=shifted)
+            shifted += weights[first:last, None]
+            np.exp2(shifted, out=shifted)
+            sums[chosen] += shifted
+        np.maximum(sums, np.finfo(np.float32).tiny, out=sums)
+        logits -= peak
+        np.maximum(logits, np.float32(-_LARGEST_SHIFT), out=logits)
+        np.exp2(logits, out=logits)
+        everything = logits.sum(axis=0)
+        np.exp2(weights, out=weights)
+        of_chosen = np.bincount(places, weights, minlength=len(X)).astype(np.float32)
+        return np.log2(sums) - np.log2(of_chosen)[:, None], peak + np.log2(everything)
