@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from speakerid.cli.options import channel_option, common_options_with_configs, format_option, read_config
-from speakerid.cli.output import Progress, complain, note, note_ignored, print_json, print_table
+from speakerid.cli.output import Progress, complain, counted, note, note_ignored, print_json, print_table
 
 if TYPE_CHECKING:
     from speakerid.workflows.cache import FeatureCache
@@ -91,7 +91,8 @@ def evaluate(
 
     Several --config are several systems: they are asked the same, and their differences are tested.
     """
-    from speakerid.workflows.cache import FeatureCache
+    from speakerid.workflows.cache import FeatureCache, default_cache_limit
+    from speakerid.workflows.outputs import refuse_inputs
     from speakerid.workflows.score_book import ScoreBooks, books_limit
 
     if embed_audio and report_path is None:
@@ -100,8 +101,13 @@ def evaluate(
         raise click.UsageError("--no-cache keeps nothing to go on with: leave --resume or --no-cache out")
     if threshold is not None and not threshold < float("inf"):
         raise click.UsageError("--threshold needs a number of nats a frame, such as 2.5")
-    _check_outputs(json_path, scores_path, report_path, [data, *config_paths, *([enroll_data] if enroll_data else [])])
+    if not data:
+        raise click.UsageError("DATA is empty: give a folder of speaker folders, a manifest or a trial list")
+    outputs = _checked_outputs(json_path, scores_path, report_path)
+    refuse_inputs(outputs, [data, *config_paths, *([enroll_data] if enroll_data else [])])
     systems = _systems(config_paths)
+    if resume and default_cache_limit() == 0:
+        raise click.UsageError("SPEAKERID_CACHE_LIMIT is 0, which keeps nothing to go on with: leave --resume out")
     stopped = "stopped"
     with FeatureCache.temporary() if no_cache else FeatureCache.from_environment() as cache:
         keeps = not no_cache and cache.limit_bytes > 0
@@ -109,7 +115,7 @@ def evaluate(
 
         def count(done: int, steps: int) -> None:
             nonlocal stopped
-            stopped = f"stopped after {done} of {steps} recordings"
+            stopped = f"stopped at {100 * done // max(steps, 1)} %"
 
         try:
             protocol = _read(
@@ -117,6 +123,8 @@ def evaluate(
                 test_fraction=test_fraction, folds=folds, leave_one_speaker_out=leave_one_speaker_out, seed=seed,
                 enroll=enroll_data, root=root,
             )  # fmt: skip
+            read = [r.path for each in protocol.rounds for r in (*each.enroll, *each.tests)]
+            refuse_inputs(outputs, [*read, *(system.config.world.file for system in systems)])
             _introduce(protocol, quiet=quiet)
             results = _run(
                 protocol, systems, cache, channel=channel, threshold=threshold, books=books, jobs=jobs, quiet=quiet,
@@ -133,23 +141,23 @@ def evaluate(
             return _INTERRUPTED
 
 
-def _check_outputs(
-    json_path: str | None, scores_path: str | None, report_path: str | None, inputs: Sequence[str]
-) -> None:
-    from speakerid.workflows.results import check_output
+def _checked_outputs(json_path: str | None, scores_path: str | None, report_path: str | None) -> list[str]:
+    from speakerid.workflows.outputs import check_output
 
     given = [path for path in (json_path, scores_path, report_path) if path is not None]
     if len({str(Path(path).absolute()) for path in given}) < len(given):
         raise click.UsageError("--json, --scores and --report need files of their own")
-    check_output(json_path, (".json",), inputs)
-    check_output(scores_path, (".csv", ".csv.gz"), inputs)
-    check_output(report_path, (".html", ".htm"), inputs)
+    check_output(json_path, (".json",))
+    check_output(scores_path, (".csv", ".csv.gz"))
+    check_output(report_path, (".html", ".htm"))
+    return given
 
 
 def _systems(config_paths: tuple[str, ...]) -> list[System]:
     """A system a config, named after its file; the defaults without one."""
     from speakerid.config import Config
     from speakerid.workflows.evaluate import System
+    from speakerid.workflows.learning import world_of
 
     if not config_paths:
         return [System("default", Config())]
@@ -158,7 +166,10 @@ def _systems(config_paths: tuple[str, ...]) -> list[System]:
         names = list(config_paths)
     if len(set(names)) < len(names):
         raise click.UsageError("the same --config twice: give each once")
-    return [System(name, read_config(path) or Config()) for name, path in zip(names, config_paths, strict=True)]
+    systems = [System(name, read_config(path) or Config()) for name, path in zip(names, config_paths, strict=True)]
+    for system in systems:
+        world_of(system.config)  # a world model that is not there is told before any work
+    return systems
 
 
 def _read(
@@ -254,9 +265,7 @@ def _report(
 ) -> int:
     from speakerid.workflows.results import clips_of, document, save_json, save_scores, save_text
 
-    problems = {problem.message: problem for result in results for problem in result.problems}
-    for message in problems:
-        complain(message)
+    problems = dict.fromkeys(problem.message for result in results for problem in result.problems)
     notes = []
     repeated = results[0].repeated
     if repeated and protocol.trials is None:
@@ -267,7 +276,7 @@ def _report(
     values = document(protocol, results, seed=seed, command=shlex.join(["speakerid", *sys.argv[1:]]), notes=notes)
     trials = [trial for system in _every_system(values) for trial in system["trials"]]
     undecided = dict.fromkeys(trial["message"] for trial in trials if trial["reason"] is not None)
-    for message in undecided:
+    for message in problems | undecided:
         complain(message)
     # before the answers are printed: whoever reads those may stop reading
     if json_path is not None:
@@ -287,7 +296,7 @@ def _report(
         _explain(values, quiet=quiet)
     if written:
         note(f"written: {', '.join(written)}", quiet=quiet)
-    if books is not None and books.trouble is not None:
+    if books is not None and books.trouble is not None and cache.trouble is None:
         note(f"warning: {books.trouble}", quiet=quiet)
     _tell_of_cache(cache, quiet=quiet)
     return 3 if problems or undecided or protocol.problems else 0
@@ -368,22 +377,39 @@ def _difference(difference: Mapping[str, Any], part: str | None, key: str) -> st
     """The p value of a figure against the first system's."""
     name = "open_eer" if (part, key) == ("open_set", "eer") else key
     if name == "top1" and difference["mcnemar"] is not None:
-        return f"{difference['mcnemar']['p_value']:.2g}"
+        return _p_value(difference["mcnemar"]["p_value"])
     found = difference["figures"].get(name)
-    return "" if found is None else f"{found['p_value']:.2g}"
+    return "" if found is None else _p_value(found["p_value"])
+
+
+def _p_value(value: float) -> str:
+    return "<0.001" if value < 0.001 else f"{value:.2g}"
 
 
 def _explain(values: Mapping[str, Any], *, quiet: bool) -> None:
-    asked = f"{values['n_tests']} recordings asked of {values['n_speakers']} speakers"
+    whose = "speakers" if values["protocol"]["kind"] == "identification" else "models"
+    note(
+        f"{counted(values['n_tests'], 'recording')} asked of {counted(values['n_speakers'], whose[:-1])}.", quiet=quiet
+    )
     if values["n_known"] and values["n_strangers"]:
-        asked += f", {values['n_known']} times of somebody enrolled and {values['n_strangers']} times of a stranger"
-    note(f"{asked}. Interval of top-1: Wilson; of the others: resampled speakers and recordings.", quiet=quiet)
-    if values["top1_ci95_bootstrap"] is not None and values["top1"] < 1:
+        known, strangers = values["n_known"], values["n_strangers"]
+        note(f"{known} of the questions are about somebody enrolled, {strangers} about a stranger.", quiet=quiet)
+    for rule in dict.fromkeys(system["score"] for system in _every_system(values)):
+        note(f"Score of a trial: {rule}.", quiet=quiet)
+    if sum(values["undecided"].values()):
+        why = ", ".join(f"{n} {reason}" for reason, n in values["undecided"].items())
+        note(f"No answer for {why}: wrong for somebody enrolled, a rejection in trials.", quiet=quiet)
+    if values["top1_ci95_bootstrap"] is not None:
         low, high = values["top1_ci95_bootstrap"]
-        note(f"Top-1 with resampled speakers: {100 * low:.1f}-{100 * high:.1f} %.", quiet=quiet)
+        resampled = (
+            "" if values["top1"] == 1 else f" (resampled speakers and recordings: {100 * low:.1f}-{100 * high:.1f})"
+        )
+        note(f"Interval of top-1 and top-5: Wilson's{resampled}.", quiet=quiet)
+    note("Other intervals: resampled speakers and recordings; where nothing went wrong, Wilson's or none.", quiet=quiet)
     if values["differences"]:
         note(f"p: against {values['system']}; of top-1 by McNemar's test, else by paired bootstrap.", quiet=quiet)
-    pairs = values.get("worst_pairs") or []
+    names = {each["speaker"] for each in values["per_speaker"][: values["n_speakers"]]}
+    pairs = [p for p in values.get("worst_pairs") or [] if {p["speaker"], p["decision"]} <= names and p["count"] > 1]
     if pairs:
         worst = "; ".join(f"{p['speaker']} taken for {p['decision']} ({p['count']})" for p in pairs[:3])
         note(f"Most confused: {worst}.", quiet=quiet)
@@ -395,9 +421,11 @@ def _tell_of_cache(cache: FeatureCache, *, quiet: bool) -> None:
     if cache.trouble is not None:
         note(f"warning: {cache.trouble}", quiet=quiet)
         return
-    total = cache.hits + cache.misses
-    if total:
-        size, limit = format_size(cache.usage().bytes), format_size(cache.limit_bytes)
+    if cache.n_asked:
+        now, before = cache.n_computed, cache.n_asked - cache.n_computed
         damaged = f", {cache.damaged} damaged" if cache.damaged else ""
-        kept = "" if cache.is_temporary else f"; it has {size} of {limit} at most (speakerid cache show)"
-        note(f"Features: {cache.hits} of {total} from the cache{damaged}{kept}.", quiet=quiet)
+        text = f"Features: {now:,} computed now, {before:,} from the cache{damaged}"
+        if not cache.is_temporary:
+            size, limit = format_size(cache.usage().bytes), format_size(cache.limit_bytes)
+            text += f", which has {size} of {limit} at most (speakerid cache show)"
+        note(f"{text}.", quiet=quiet)

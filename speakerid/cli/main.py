@@ -80,8 +80,13 @@ def _run() -> int:
     except click.exceptions.Exit as end:
         return end.exit_code
     except click.ClickException as error:
-        with contextlib.suppress(OSError, ValueError):
-            error.show()
+        if type(error).__name__ == "NoArgsIsHelpError":  # of click 8.2 and newer: its message is the help
+            with contextlib.suppress(OSError, ValueError):
+                error.show()
+            return EXIT_USAGE
+        context = getattr(error, "ctx", None)
+        where = f" (see {context.command_path} --help)" if context is not None else ""
+        complain(f"{error.format_message()}{where}")
         return EXIT_USAGE
     except (click.Abort, KeyboardInterrupt):
         complain("stopped; what was complete is kept")

@@ -57,7 +57,7 @@ def _common_options(command: Command, config: Callable[[Any], Any] | None = None
                 help="Settings; left out, the store's own.",
             ),
             click.option(
-                "--jobs", type=click.IntRange(min=1), default=_default_jobs, show_default="all processor cores",
+                "--jobs", type=click.IntRange(1, 1000), default=_default_jobs, show_default="all processor cores",
                 metavar="N", help="How many recordings to work on at once; the answers do not depend on it.",
             ),
             click.option("--quiet", "-q", is_flag=True, help="No progress and no notes; errors are still shown."),

@@ -18,7 +18,7 @@ from speakerid.audio.paths import shown
 _NARROWEST_TEXT = 8
 _WIDTH_OF_A_FILE = 1000
 
-__all__ = ["Progress", "complain", "note", "note_ignored", "print_csv", "print_json", "print_table"]
+__all__ = ["Progress", "complain", "counted", "note", "note_ignored", "print_csv", "print_json", "print_table"]
 
 
 def complain(message: str) -> None:
@@ -33,6 +33,11 @@ def note(message: str, *, quiet: bool) -> None:
     if not quiet:
         with contextlib.suppress(OSError, ValueError):
             click.echo(_one_line(message), err=True)
+
+
+def counted(n: int, thing: str) -> str:
+    """So many of a thing: ``1 recording``, ``2 recordings``."""
+    return f"{n:,} {thing}{'' if n == 1 else 's'}"
 
 
 def note_ignored(n_ignored: int, *, quiet: bool) -> None:

@@ -59,7 +59,7 @@ def cllr(trials: DetectionTrials, weights: ArrayLike | None = None) -> float:
     return result / (2 * math.log(2))
 
 
-def minimum_cllr(roc: Roc) -> float:
+def minimum_cllr(roc: Roc, *, unjudged_below: bool = False) -> float:
     """Return Cllr after the best never-falling map of the scores, bits: 0..1.
 
     Each straight piece of the ROC convex hull is a block of trials with one ratio: its share of the targets over its share
@@ -68,12 +68,21 @@ def minimum_cllr(roc: Roc) -> float:
     Parameters
     ----------
     roc : Roc
+    unjudged_below : bool
+        Trials with a score of −inf are those that could not be judged: no map of scores is for them, they keep a ratio of 1
+        and cost a bit, as in :func:`cllr` when their ratio is 0.
     """
+    unjudged = 0.0
+    if unjudged_below and np.isneginf(roc.thresholds[0]):
+        unjudged = float(roc.miss[1] + 1.0 - roc.false_alarm[1]) / 2
+        roc = Roc(roc.thresholds[1:], roc.miss[1:], roc.false_alarm[1:])
+        if len(roc) < 2:
+            return unjudged
     hull = roc.hull()
     targets, nontargets = np.diff(hull.miss), -np.diff(hull.false_alarm)
     both = (targets > 0) & (nontargets > 0)  # the others cost nothing
     t, n = targets[both], nontargets[both]
-    return float(np.sum(t * np.log1p(n / t) + n * np.log1p(t / n))) / (2 * math.log(2))
+    return unjudged + float(np.sum(t * np.log1p(n / t) + n * np.log1p(t / n))) / (2 * math.log(2))
 
 
 def optimal_llrs(

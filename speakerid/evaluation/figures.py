@@ -127,7 +127,12 @@ def differences(first: Figures, second: Figures) -> dict[str, Difference]:
 
 
 def _identification(outcome: Outcome) -> list[float]:
-    return [float(np.mean(outcome.ranks <= k)) if len(outcome.known) else np.nan for k in (1, 5)]
+    return [float(np.mean(_among(outcome, k))) if len(outcome.known) else np.nan for k in (1, 5)]
+
+
+def _among(outcome: Outcome, k: int) -> NDArray[np.bool_]:
+    """Known rows whose speaker is among the k best, (n_known,); never those without a score."""
+    return np.asarray(outcome.ranks <= min(k, len(outcome.speakers)))
 
 
 def _open_set(outcome: Outcome) -> list[float]:
@@ -147,7 +152,7 @@ def _verification(outcome: Outcome) -> list[float]:
         roc = outcome.detection.roc()
     except EmptySideError:
         return [np.nan] * 4
-    return [*_of_roc(roc), cllr(_as_ratios(outcome)), minimum_cllr(roc)]
+    return [*_of_roc(roc), cllr(_as_ratios(outcome)), minimum_cllr(roc, unjudged_below=True)]
 
 
 def _of_roc(roc: Roc) -> list[float]:
@@ -168,8 +173,8 @@ def _replicates(outcome: Outcome, weights: Weights) -> NDArray[np.float64]:
     if len(known):
         of_known = weights[:, tests[known]]
         with np.errstate(invalid="ignore"):
-            result[:, 0] = of_known @ (outcome.ranks <= 1) / of_known.sum(axis=1)
-            result[:, 1] = of_known @ (outcome.ranks <= 5) / of_known.sum(axis=1)
+            result[:, 0] = of_known @ _among(outcome, 1) / of_known.sum(axis=1)
+            result[:, 1] = of_known @ _among(outcome, 5) / of_known.sum(axis=1)
     if len(known) and len(strangers):
         rows = np.concatenate([known, strangers])
         right = np.concatenate([outcome.ranks == 1, np.zeros(len(strangers), dtype=np.bool_)])
@@ -185,7 +190,7 @@ def _replicates(outcome: Outcome, weights: Weights) -> NDArray[np.float64]:
         counted = CountedTrials(tests[trials.row], detection.scores, detection.is_target, n_tests=outcome.n_tests)
         for replicate, curve in enumerate(counted.rates(weights)):
             if curve is not None:
-                result[replicate, [-4, -3, -1]] = [*_of_roc(curve[0]), minimum_cllr(curve[0])]
+                result[replicate, [-4, -3, -1]] = [*_of_roc(curve[0]), minimum_cllr(curve[0], unjudged_below=True)]
         result[:, -2] = _cllr_of_each(outcome, weights)
     return result
 

@@ -17,6 +17,8 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from speakerid.evaluation.closed_set import decisions, ranks
 from speakerid.evaluation.trials import DetectionTrials
@@ -147,8 +149,10 @@ class Outcome:
 
     @cached_property
     def ranks(self) -> NDArray[np.intp]:
-        """Place of the true speaker, for the known rows, (n_known,)."""
-        return ranks(self.log_likelihoods[self.known], self.truth[self.known])
+        """Place of the true speaker, for the known rows, (n_known,); n_speakers + 1 where it has no score."""
+        own = self.log_likelihoods[self.known, self.truth[self.known]]
+        places = ranks(self.log_likelihoods[self.known], self.truth[self.known])
+        return np.where(np.isneginf(own), len(self.speakers) + 1, places)
 
     @cached_property
     def acceptance(self) -> NDArray[np.float64]:
@@ -202,10 +206,22 @@ class Outcome:
     def clusters(self) -> tuple[str, ...]:
         """Which recordings are of one person, for resampling, n_tests labels.
 
-        The speaker where it has a name; recordings of unknown speakers are each their own.
+        The speaker where it has a name, and in a list of trials what target trials say: recordings and models that they
+        connect are of one person. Recordings of unknown speakers are each their own.
         """
+        if self.listed is not None:
+            return self._clusters_of_list(self.listed)
         labels = [""] * self.n_tests
         for row in self.rows:
             named = row.speaker not in (None, UNKNOWN) or row.speaker in self.speakers
             labels[row.test] = f"speaker {row.speaker}" if named else f"recording {row.test}"
         return tuple(labels)
+
+    def _clusters_of_list(self, listed: Listed) -> tuple[str, ...]:
+        n_models = len(self.speakers)
+        rows, columns = listed.row[listed.target], listed.column[listed.target]
+        graph = coo_array(
+            (np.ones(len(rows)), (columns, n_models + self.test_of_row[rows])), shape=(n_models + self.n_tests,) * 2
+        )
+        _n, labels = connected_components(graph, directed=False)
+        return tuple(f"person {label}" for label in labels[n_models:].tolist())

@@ -69,10 +69,13 @@ def summarise(outcome: Outcome, figures: Figures) -> dict[str, Any]:
     }
     if len(known):
         for k in (1, 5):
-            share = top_k_accuracy(outcome.ranks, k)
+            share = top_k_accuracy(outcome.ranks, min(k, len(outcome.speakers)))
             summary[f"top{k}"], summary[f"top{k}_ci95"] = _number(share.value), _pair(share.interval())
         summary["top1_ci95_bootstrap"] = _pair(figures.intervals["top1"])
-        summary["cmc"] = _numbers(cmc_curve(outcome.ranks, len(outcome.speakers)))
+        found, scored = outcome.ranks[outcome.ranks <= len(outcome.speakers)], len(outcome.ranks)
+        summary["cmc"] = [0.0] * len(outcome.speakers)
+        if len(found):
+            summary["cmc"] = _numbers(cmc_curve(found, len(outcome.speakers)) * (len(found) / scored))
     if outcome.threshold is not None:
         summary |= {"threshold": outcome.threshold} | _share("known_refused", outcome.named[known] < 0)
     summary |= _confusions(outcome) if outcome.listed is None else {"confusion": None, "per_speaker": []}
@@ -110,7 +113,8 @@ def compare_systems(
     -------
     comparisons : list of dict
         For each other system ``system``, ``baseline``, ``mcnemar`` (None without known recordings) and ``figures``:
-        for each figure that both have, ``difference``, ``ci95`` and ``p_value`` by paired bootstrap.
+        for each figure that both have, ``difference`` and ``ci95`` by paired bootstrap, ``p_value`` and the ``test`` it is
+        of: McNemar's for top1, else by paired bootstrap.
     """
     result = []
     name, outcome, figures = first
@@ -121,7 +125,7 @@ def compare_systems(
             mcnemar = {
                 "only_system": test.only_first,
                 "only_baseline": test.only_second,
-                "p_value": _number(test.p_value),
+                "p_value": _p_value(test.p_value),
             }
         rows = {}
         for figure, difference in differences(other_figures, figures).items():
@@ -131,8 +135,11 @@ def compare_systems(
             rows[figure] = {
                 "difference": _number(float(difference.estimate)),
                 "ci95": _pair((float(low), float(high))),
-                "p_value": _number(float(difference.p_value)),
+                "p_value": _p_value(float(difference.p_value)),
+                "test": "paired bootstrap",
             }
+        if mcnemar is not None and "top1" in rows:
+            rows["top1"] |= {"p_value": mcnemar["p_value"], "test": "McNemar"}
         result.append({"system": other_name, "baseline": name, "mcnemar": mcnemar, "figures": rows})
     return result
 
@@ -143,6 +150,11 @@ def finite(value: float | None) -> float | None:
 
 
 _number = finite
+
+
+def _p_value(value: float) -> float | None:
+    """Three digits, however small: a p value is not 0."""
+    return float(f"{value:.3g}") if math.isfinite(value) else None
 
 
 def _numbers(values: Iterable[float]) -> list[float | None]:
@@ -306,7 +318,10 @@ def _by_covariates(outcome: Outcome) -> dict[str, Any]:
     result["by_enrolment"] = [*map(_bin, accuracy_by_bins(enrolled, right))]
     n = len(outcome.speakers)
     sizes = sorted({size for size in _SIZES if size < n} | {n})
-    expected = expected_accuracy_by_size(outcome.ranks, n, sizes)
+    found = outcome.ranks[outcome.ranks <= n]
+    if not len(found):
+        return result
+    expected = expected_accuracy_by_size(found, n, sizes) * (len(found) / len(outcome.ranks))
     result["by_n_speakers"] = [{"n": m, "accuracy": finite(share)} for m, share in zip(sizes, expected, strict=True)]
     return result
 
@@ -323,7 +338,7 @@ def _bin(each: Bin) -> dict[str, Any]:
     }
 
 
-def _hardest(outcome: Outcome, most: int = 50) -> list[int]:
+def _hardest(outcome: Outcome, most: int = 20) -> list[int]:
     """Numbers of the rows answered worst, worst first.
 
     A known recording is hard when its own speaker is far behind the best, or little ahead; a stranger's when somebody is
@@ -358,7 +373,8 @@ class _Trials:
 
     def __init__(self, outcome: Outcome) -> None:
         self._outcome = outcome
-        self._rank = dict(zip(outcome.known.tolist(), outcome.ranks.tolist(), strict=True))
+        ranks = zip(outcome.known.tolist(), outcome.ranks.tolist(), strict=True)
+        self._rank = {number: rank for number, rank in ranks if rank <= len(outcome.speakers)}
 
     def __call__(self, number: int) -> dict[str, Any]:
         outcome, row = self._outcome, self._outcome.rows[number]

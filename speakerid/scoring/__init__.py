@@ -1,6 +1,6 @@
 """Frames against models: scores, and what they decide."""
 
-from speakerid.scoring.decision import Decision, decide, relative_scores
+from speakerid.scoring.decision import Decision, cohort_scores, decide, relative_scores
 from speakerid.scoring.stack import MixtureStack
 
-__all__ = ["Decision", "MixtureStack", "decide", "relative_scores"]
+__all__ = ["Decision", "MixtureStack", "cohort_scores", "decide", "relative_scores"]

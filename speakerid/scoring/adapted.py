@@ -57,7 +57,9 @@ class AdaptedStack:
             raise ValueError(f"top = {top}: expected 1 or more")
         shapes = {(m.covariance_type.name, *m.means.shape) for m in (world, *mixtures)}
         if shapes != {("diagonal", *world.means.shape)}:
-            raise ValueError(f"expected diagonal mixtures of the world's shape {world.means.shape}, got {sorted(shapes)}")
+            raise ValueError(
+                f"expected diagonal mixtures of the world's shape {world.means.shape}, got {sorted(shapes)}"
+            )
         self.n_features, self.n_components, self.n_speakers = world.n_features, world.n_components, len(mixtures)
         self.top = min(top, self.n_components)
         self._kind, self._standardisation = world.covariance_type, standardisation_of(world)

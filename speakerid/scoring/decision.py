@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Decision", "decide", "relative_scores"]
+__all__ = ["Decision", "cohort_scores", "decide", "relative_scores"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,30 @@ def decide(log_likelihoods: NDArray[np.float64], *, threshold: float | None = No
     margin = float(log_likelihoods[ranking[0]] - log_likelihoods[ranking[1]]) if len(ranking) > 1 else None
     refused = threshold is not None and margin is not None and margin < threshold
     return Decision("unknown" if refused else "identified", int(ranking[0]), margin, tuple(ranking.tolist()))
+
+
+def cohort_scores(log_likelihoods: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Each model's log-likelihood less the mean of all others': how a trial is scored that has no world model.
+
+    The other models of a list stand for the world. Their mean, not the best of them: some may be of the same speaker
+    (Auckenthaler, Carey and Lloyd-Thomas, "Score normalization for text-independent speaker verification systems",
+    Digital Signal Processing 10, 2000, 42-54: test normalisation, here without the scale).
+
+    Parameters
+    ----------
+    log_likelihoods : ndarray, shape (n, n_models)
+        Nats a frame; −inf for a model that there is not.
+
+    Returns
+    -------
+    scores : ndarray, shape (n, n_models)
+        Nats a frame; −inf stays. The only model of a row has nobody to be compared with and keeps the log-likelihood.
+    """
+    there = np.isfinite(log_likelihoods)
+    values = np.where(there, log_likelihoods, 0.0)
+    others = there.sum(axis=1, keepdims=True) - 1
+    mean = (values.sum(axis=1, keepdims=True) - values) / np.maximum(others, 1)
+    return np.where(there, np.where(others > 0, log_likelihoods - mean, log_likelihoods), log_likelihoods)
 
 
 def relative_scores(log_likelihoods: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -170,6 +170,8 @@ class FeatureCache:
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self._open = True
         self._counting = threading.Lock()
+        self._asked: set[str] = set()
+        self._computed: set[str] = set()
         self._trimming = threading.Lock()
         self._total: int | None = None  # bytes in the folder, as far as known; None before the first look
         self._written = 0  # bytes since the last look
@@ -193,6 +195,16 @@ class FeatureCache:
         cache._temporary = folder
         cache._remedy = "TMPDIR names another folder for temporary files"
         return cache
+
+    @property
+    def n_asked(self) -> int:
+        """Different recordings and settings that were asked for, however often."""
+        return len(self._asked)
+
+    @property
+    def n_computed(self) -> int:
+        """Those of them that had to be computed."""
+        return len(self._computed)
 
     @property
     def is_temporary(self) -> bool:
@@ -236,12 +248,16 @@ class FeatureCache:
             return analyse(source, config, channel=channel, hash_content=True)
         assert isinstance(source, Recording)
         key = self._key(content.digest, source, config, channel)
+        with self._counting:
+            self._asked.add(key)
         analysis = self._load(key)
         if analysis is not None:
             self._count("hits")
             self._remember(seen, content)
             return analysis
         self._count("misses")
+        with self._counting:
+            self._computed.add(key)
         analysis = analyse(source, config, channel=channel, hash_content=True)
         # the file was read a second time: these are the features of that digest only if nobody changed it in between
         if _still(seen, content):

@@ -27,7 +27,7 @@ from speakerid.evaluation.outcome import Listed, Outcome, Row
 from speakerid.frontend import finish
 from speakerid.mixtures import GaussianMixture
 from speakerid.parallel import effective_jobs, map_in_order, one_blas_thread
-from speakerid.scoring import relative_scores
+from speakerid.scoring import cohort_scores, relative_scores
 from speakerid.store.rows import mixture_from_blobs, mixture_to_blobs
 from speakerid.workflows import protocols
 from speakerid.workflows.analysis import Analysis, analyse_for_training, located, require_speech
@@ -36,8 +36,13 @@ from speakerid.workflows.identify import Identifier
 from speakerid.workflows.learning import learn_each, world_of
 from speakerid.workflows.score_book import ScoreBook, ScoreBooks, models_fingerprint
 
-__all__ = ["System", "SystemResult", "content_hashes", "evaluate_system", "steps_of"]
+__all__ = ["LIKELIHOOD_ALONE", "System", "SystemResult", "content_hashes", "evaluate_system", "steps_of"]
 
+LIKELIHOOD_ALONE = (
+    "log-likelihood alone, because a single speaker is enrolled and there is no world model to compare with; it depends on "
+    "the recording more than on the speaker"
+)
+_ONE_SPEAKER = "a threshold needs two speakers, because it compares the best with the next; leave --threshold out"
 # recordings whose frames are in memory at once while speakers are trained
 _BATCH_RECORDINGS = 256
 # frames of enrolled recordings that are kept between analysis and training: 80 bytes each with the default settings
@@ -69,6 +74,8 @@ class SystemResult:
     ----------
     system : System
     outcome : Outcome
+    score : str
+        How the detection scores are made, in words.
     problems : list of Problem
         Recordings that could not be enrolled.
     repeated : int
@@ -79,6 +86,7 @@ class SystemResult:
 
     system: System
     outcome: Outcome
+    score: str
     problems: list[Problem] = field(default_factory=list)
     repeated: int = 0
     timings: dict[str, float] = field(default_factory=dict)
@@ -152,12 +160,18 @@ def evaluate_system(
     """
     if threshold is not None and not math.isfinite(threshold):
         raise UsageError(f"a threshold of {threshold}: expected a number of nats a frame, such as 2.5")
+    if threshold is not None and protocol.trials is not None:
+        raise UsageError(
+            f"{protocol.source}: a threshold gives names, and a list of trials asks for none; leave it out"
+        )
     if threshold is not None and len(protocol.models) < 2:
-        raise UsageError("a threshold needs two enrolled speakers: it compares the best with the next")
+        raise UsageError(f"{protocol.source}: {_ONE_SPEAKER}")
     run = _Run(protocol, system, cache, channel, books, effective_jobs(jobs), progress)
     with one_blas_thread():
         for number in range(len(protocol.rounds)):
             run.round(number)
+    if threshold is not None and run.fewest < 2:
+        raise UsageError(f"{protocol.source}: only one speaker could be enrolled, and {_ONE_SPEAKER}")
     return run.result(threshold)
 
 
@@ -240,7 +254,8 @@ class _Run:
         hashes = [(name, sorted(recordings)) for name, recordings in enrolment.speakers.items()]
         models = models_fingerprint(hashes, settings)
         with contextlib.ExitStack() as stack:
-            book = stack.enter_context(self.books.open(models, len(hashes))) if self.books else None
+            n_scores = len(hashes) + (self.world is not None)
+            book = stack.enter_context(self.books.open(models, n_scores)) if self.books else None
             # what was scored before needs no models; whether that is all is seen on the way
             identifier = None if book is not None and len(book) else self.train(enrolment)
             if identifier is not None and len(identifier.speakers) < len(enrolment.speakers):
@@ -325,7 +340,9 @@ class _Run:
     def ask(self, number: int, enrolment: _Enrolment, identifier: Identifier | None, book: ScoreBook | None) -> None:
         """Score the recordings that are asked in a round; without `identifier`, only those that are not in the book."""
         tests = self.protocol.rounds[number].tests
-        columns = np.array([self.columns[name] for name in enrolment.speakers])
+        columns = [self.columns[name] for name in enrolment.speakers]
+        if self.world is not None:
+            columns.append(len(self.columns))  # the last one is the world's
         first = len({row.test for row in self.rows})
         missing = []
         for i, (recording, answer) in enumerate(
@@ -335,7 +352,7 @@ class _Run:
             if analysis is not None:
                 self.repeated += analysis.content_hash in enrolment.owners
                 self.audio_seconds[analysis.content_hash or ""] = analysis.seconds
-            row = np.full(len(self.columns), -np.inf)
+            row = np.full(len(self.columns) + 1, -np.inf)
             if answer.scores is not None:
                 row[columns] = answer.scores
             elif answer.error is None:
@@ -363,6 +380,8 @@ class _Run:
         config = self.system.config
         places = {name: place for place, name in enumerate(enrolment.speakers)}
         trained = [places[name] for name in identifier.speakers] if identifier is not None else []
+        if self.world is not None:
+            trained.append(-1)
 
         def work(recording: Recording) -> _Answer:
             analysis = None
@@ -373,8 +392,8 @@ class _Run:
                 return _Answer(analysis, error)
             scores = book.get(analysis.content_hash or "") if book is not None else None
             if scores is None and identifier is not None:
-                scores = np.full(len(places), -np.inf)
-                scores[trained] = identifier.log_likelihoods(analysis)
+                scores = np.full(len(places) + (self.world is not None), -np.inf)
+                scores[trained] = identifier.log_likelihoods(analysis, world=self.world is not None)
             return _Answer(analysis, None, scores)
 
         for answer in map_in_order(work, tests, self.jobs):
@@ -388,15 +407,16 @@ class _Run:
 
     def result(self, threshold: float | None) -> SystemResult:
         """All rounds together."""
-        rows, log_likelihoods = list(self.rows), np.array(self.log_likelihoods)
-        log_likelihoods = log_likelihoods.reshape(len(rows), len(self.columns))
+        rows, found = list(self.rows), np.array(self.log_likelihoods).reshape(len(self.rows), len(self.columns) + 1)
+        log_likelihoods, of_world = found[:, :-1], found[:, -1:]
         if self.protocol.leave_one_out:
             rows, log_likelihoods = self._with_own_left_out(rows, log_likelihoods)
+        scores, rule = self._scores(log_likelihoods, of_world)
         outcome = Outcome(
             speakers=self.protocol.models,
             rows=tuple(rows),
             log_likelihoods=log_likelihoods,
-            scores=relative_scores(log_likelihoods),
+            scores=scores,
             enrolled=self.enrolled,
             enrolled_seconds=self.enrolled_seconds,
             listed=_listed(self.protocol),
@@ -407,7 +427,35 @@ class _Run:
             "asking": self.asking,
             "audio": sum(self.audio_seconds.values()),
         }
-        return SystemResult(self.system, outcome, list(self.problems.values()), self.repeated, timings)
+        return SystemResult(self.system, outcome, rule, list(self.problems.values()), self.repeated, timings)
+
+    def _scores(
+        self, log_likelihoods: NDArray[np.float64], of_world: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], str]:
+        """Detection scores, and how they are made, in words."""
+        if self.protocol.trials is None and self.fewest > 1:
+            scores, rule = (
+                relative_scores(log_likelihoods),
+                "log-likelihood less that of the best other speaker enrolled",
+            )
+        elif self.world is not None:
+            with np.errstate(invalid="ignore"):
+                scores = np.where(np.isneginf(log_likelihoods), log_likelihoods, log_likelihoods - of_world)
+            rule = "log-likelihood less that of the world model"
+        elif self.fewest > 1:
+            scores, rule = (
+                cohort_scores(log_likelihoods),
+                "log-likelihood less the mean of all other models of the list",
+            )
+        else:
+            scores, rule = log_likelihoods, LIKELIHOOD_ALONE
+        # as they are written down: what is recomputed from the files agrees
+        return np.round(scores, 6), rule
+
+    @property
+    def fewest(self) -> int:
+        """The least number of speakers who could be enrolled in a round."""
+        return int((self.enrolled_seconds > 0).sum(axis=1).min())
 
     def _with_own_left_out(
         self, rows: list[Row], log_likelihoods: NDArray[np.float64]

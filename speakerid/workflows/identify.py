@@ -173,9 +173,17 @@ class Identifier:
         with one_blas_thread():
             return finish(analyse(source, self.front_end).static, self.front_end)
 
-    def log_likelihoods(self, analysis: Analysis) -> NDArray[np.float64]:
-        """Mean log-likelihoods over the speech frames of a recording, nats a frame, (n_speakers,) as in `speakers`."""
-        return self._stack.mean_log_likelihoods(self._frames(analysis))
+    def log_likelihoods(self, analysis: Analysis, *, world: bool = False) -> NDArray[np.float64]:
+        """Mean log-likelihoods over the speech frames of a recording, nats a frame, (n_speakers,) as in `speakers`.
+
+        With `world` that of the world model follows.
+        """
+        frames = self._frames(analysis)
+        scores = self._stack.mean_log_likelihoods(frames)
+        if not world:
+            return scores
+        assert self._world is not None
+        return np.append(scores, self._world.mean_log_likelihoods(frames))
 
     def _frames(self, analysis: Analysis) -> NDArray[np.float32]:
         return finish(analysis.static, self.front_end).speech_values

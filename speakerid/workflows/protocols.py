@@ -47,6 +47,7 @@ from speakerid.workflows.trial_lists import ListedTrial, read_trial_list
 __all__ = ["DEFAULT_TEST_FRACTION", "ContentHashes", "ListedTrial", "Protocol", "Round", "read_protocol"]
 
 DEFAULT_TEST_FRACTION = 0.25
+_MOST_FOLDS = 1000
 
 ContentHashes = Callable[[Sequence[Recording]], Sequence[str | RecordingError | None]]
 """Gives for each recording the hash of its audio; for one that cannot be read the error, or None."""
@@ -127,8 +128,8 @@ class _Options:
     def check(self) -> None:
         if self.test_fraction is not None and not 0 < self.test_fraction < 1:
             raise UsageError(f"--test-fraction is {self.test_fraction:g}; it must be between 0 and 1, as 0.25")
-        if self.folds is not None and self.folds < 2:
-            raise UsageError(f"--folds is {self.folds}; it must be 2 or more")
+        if self.folds is not None and not 2 <= self.folds <= _MOST_FOLDS:
+            raise UsageError(f"--folds is {self.folds}; it must be from 2 to {_MOST_FOLDS}")
         if self.folds is not None and self.test_fraction is not None:
             raise UsageError("--folds and --test-fraction are two ways to split; give one of them")
         if self.seed < 0:

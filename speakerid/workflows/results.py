@@ -7,37 +7,36 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import gzip
 import importlib.metadata
 import io
 import json
-import os
 import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 from speakerid._version import __version__
 from speakerid.audio import Recording, open_samples
 from speakerid.config import to_dict
-from speakerid.errors import RecordingError, UsageError
+from speakerid.errors import RecordingError
 from speakerid.evaluation.figures import Figures
 from speakerid.evaluation.outcome import Outcome
 from speakerid.evaluation.summary import compare_systems, finite, summarise
 from speakerid.workflows.evaluate import SystemResult
+from speakerid.workflows.outputs import whole_file
 from speakerid.workflows.protocols import Protocol
 
-__all__ = ["check_output", "clips_of", "document", "save_json", "save_scores", "save_text"]
+__all__ = ["clips_of", "document", "save_json", "save_scores", "save_text"]
 
 _LIBRARIES = ("numpy", "scipy", "soundfile", "soxr", "av")
 _CLIP_SECONDS, _CLIPS = 12.0, 20
 _SCORE_FIELDS = ("system", "path", "start", "end", "round", "left_out", "speaker", "model", "target", "log_likelihood",
-                 "score")  # fmt: skip
+                 "score", "reason")  # fmt: skip
 
 
 def document(
@@ -68,6 +67,7 @@ def document(
         systems.append(
             {
                 "system": result.system.name,
+                "score": result.score,
                 **summary,
                 "problems": [asdict(problem) for problem in result.problems],
                 "config": to_dict(result.system.config),
@@ -82,7 +82,7 @@ def document(
         "digest": protocol.digest,
         "rounds": len(protocol.rounds),
         "leave_one_out": protocol.leave_one_out,
-        "enrolled_recordings": sum(len(each.enroll) for each in protocol.rounds),
+        "enrolled_recordings": len({(r.path, r.start, r.end) for each in protocol.rounds for r in each.enroll}),
         "notes": [*protocol.notes, *notes],
         "passed_over": [{"path": path, "message": message} for path, message in protocol.problems],
     }
@@ -114,7 +114,7 @@ def save_json(path: str | Path, results: Mapping[str, Any]) -> None:
     OSError
         The file cannot be written.
     """
-    with _whole(path) as file:
+    with whole_file(path) as file:
         file.write("{\n")
         for number, (key, value) in enumerate(results.items()):
             file.write(",\n" if number else "")
@@ -145,21 +145,21 @@ def save_text(path: str | Path, text: str) -> None:
     OSError
         The file cannot be written.
     """
-    with _whole(path) as file:
+    with whole_file(path) as file:
         file.write(text)
 
 
 def save_scores(path: str | Path, results: Sequence[SystemResult]) -> None:
     """Write every score as CSV, a row for each recording and model; gzip'd if the name ends in ``.gz``.
 
-    What could not be scored has empty fields.
+    What could not be scored has empty fields and a reason; such a trial counts as a "no".
 
     Raises
     ------
     OSError
         The file cannot be written.
     """
-    with _whole(path) as file:
+    with whole_file(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(_SCORE_FIELDS)
         for result in results:
@@ -189,8 +189,11 @@ def _score_rows(system: str, outcome: Outcome) -> Iterator[tuple[Any, ...]]:
                 int(row.left_out),
                 _text(row.speaker or ""),
             )
+            reason = row.reason or "not_enrolled"
             log_likelihoods, scores = outcome.log_likelihoods[number].tolist(), outcome.scores[number].tolist()
-        yield *head, models[column], int(target), _cell(log_likelihoods[column]), _cell(scores[column])
+        score = _cell(scores[column])
+        why = reason if score == "" else ""
+        yield *head, models[column], int(target), _cell(log_likelihoods[column]), score, why
 
 
 def _every_pair(outcome: Outcome) -> Iterator[tuple[int, int, bool]]:
@@ -209,22 +212,6 @@ def _text(text: str) -> str:
 def _cell(value: float) -> float | str:
     number = finite(value)
     return "" if number is None else number
-
-
-@contextlib.contextmanager
-def _whole(path: str | Path) -> Iterator[IO[str]]:
-    temporary = Path(f"{path}.{os.getpid()}.partial")
-    try:
-        with contextlib.ExitStack() as stack:
-            if str(path).lower().endswith(".gz"):
-                raw = stack.enter_context(temporary.open("wb"))
-                packed = stack.enter_context(gzip.GzipFile("", "wb", fileobj=raw, mtime=0))
-                yield stack.enter_context(io.TextIOWrapper(packed, encoding="utf-8", newline=""))
-            else:
-                yield stack.enter_context(temporary.open("w", encoding="utf-8", newline=""))
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def clips_of(results: Mapping[str, Any], *, channel: int | None = None) -> dict[int, bytes]:
@@ -263,28 +250,3 @@ def clips_of(results: Mapping[str, Any], *, channel: int | None = None) -> dict[
         soundfile.write(file, np.clip(audio, -1, 1), 16000, format="FLAC", subtype="PCM_16")
         clips[number] = file.getvalue()
     return clips
-
-
-def check_output(path: str | None, endings: Sequence[str], inputs: Sequence[str]) -> None:
-    """Refuse to write over what is read, or under a name that says something else.
-
-    Raises
-    ------
-    UsageError
-        The path's ending is none of `endings`, its folder is missing or may not be written, or it is one of the inputs.
-    """
-    if path is None:
-        return
-    target = Path(path)
-    if not str(path).lower().endswith(tuple(endings)):
-        raise UsageError(f"{path}: expected a name that ends in {' or '.join(endings)}")
-    if not target.absolute().parent.is_dir():
-        raise UsageError(f"{path}: there is no folder {target.absolute().parent}; make it first")
-    if not os.access(target.absolute().parent, os.W_OK):
-        raise UsageError(f"{path}: the folder {target.absolute().parent} may not be written; give another one")
-    if target.is_dir():
-        raise UsageError(f"{path}: is a folder; give a file")
-    for given in inputs:
-        with contextlib.suppress(OSError):
-            if target.samefile(given):
-                raise UsageError(f"{path}: would be written over, but it is read; give another name")

@@ -14,6 +14,8 @@ import functools
 import hashlib
 import json
 import platform
+import re
+import stat
 import sys
 import time
 from collections.abc import Sequence
@@ -31,6 +33,7 @@ __all__ = ["ScoreBook", "ScoreBooks", "books_limit", "models_fingerprint"]
 _FOLDER = "scores-v1"
 _KEPT_SECONDS = 30 * 24 * 3600
 _SUFFIX = ".scores.jsonl"
+_OURS = re.compile(r"[0-9a-f]{32}\.scores\.jsonl")
 
 Scores = NDArray[np.float64]
 
@@ -99,8 +102,10 @@ class ScoreBooks:
         found = []
         for path in sorted(self.folder.glob(f"*{_SUFFIX}")):
             with contextlib.suppress(OSError):
-                status = path.stat()
-                found.append((path, status.st_size, status.st_mtime))
+                status = path.lstat()
+                # others may keep things there too
+                if _OURS.fullmatch(path.name) and stat.S_ISREG(status.st_mode):
+                    found.append((path, status.st_size, status.st_mtime))
         return found
 
     def clear(self) -> int:
@@ -168,6 +173,8 @@ class ScoreBook:
             self._books.trouble = f"{self._path}: scores cannot be kept: {error.strerror or error}"
 
     def _read(self) -> None:
+        if not stat.S_ISREG(self._path.stat().st_mode):
+            raise OSError(0, "not a regular file")
         with self._path.open("rb") as file:
             for line in file:
                 # a damaged line costs its recording's scoring, nothing else

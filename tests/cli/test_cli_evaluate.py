@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -385,7 +386,7 @@ def test_a_threshold_for_one_speaker_is_refused(run: Run, sample: Path, tmp_path
     write(tmp_path / "p.csv", rows)
     outcome = run("evaluate", tmp_path / "p.csv", "--threshold", "2", "--quiet")
     assert outcome.status == 2
-    assert "two enrolled speakers" in outcome.err
+    assert "a threshold needs two speakers" in outcome.err
 
 
 # --- what could not be used
@@ -436,7 +437,7 @@ def test_a_cache_that_cannot_be_written_is_told_and_nothing_is_lost(
     assert outcome.status == 0
     assert "Top-1 %" in outcome.out
     warnings = [line for line in outcome.err.splitlines() if line.startswith("warning: ")]
-    assert len(warnings) == 2, "of features and of scores"
+    assert len(warnings) == 1
     assert all(str(tmp_path / "file") in line for line in warnings)
 
 
@@ -474,9 +475,9 @@ import sys
 from speakerid.cli import main
 from speakerid.workflows.identify import Identifier
 log_likelihoods = Identifier.log_likelihoods
-def counted(self, analysis):
+def counted(self, analysis, **options):
     print("scored", analysis.content_hash, file=sys.stderr)
-    return log_likelihoods(self, analysis)
+    return log_likelihoods(self, analysis, **options)
 Identifier.log_likelihoods = counted
 main()
 """
@@ -513,8 +514,7 @@ def test_stopped_and_gone_on_is_as_never_stopped(
     if ending == signal.SIGINT:
         assert child.returncode == 130
         line = err.splitlines()[-1]
-        assert line.startswith("speakerid: stopped after ")
-        assert " of 14 recordings; what is done is kept; " in line
+        assert re.match(r"speakerid: stopped at \d+ %; what is done is kept; ", line)
         command = shlex.split(line.partition("go on with: ")[2])
         assert command == ["speakerid", "evaluate", "--resume", *map(str, arguments[1:])]
         arguments = command[1:]
@@ -576,4 +576,4 @@ def test_stopped_without_a_cache_says_that_nothing_is_kept(
     env = own_cache(tmp_path) | ({"SPEAKERID_CACHE_LIMIT": limit} if limit else {})
     outcome = run("evaluate", data, "--config", config, *options, env=env)
     assert outcome.status == 130
-    assert outcome.complaints == ["speakerid: stopped after 14 of 14 recordings; nothing is kept"]
+    assert outcome.complaints == ["speakerid: stopped at 100 %; nothing is kept"]

@@ -233,3 +233,22 @@ def test_probabilities_are_checked() -> None:
             reliability_curve([0.5, p], [1, 0])
     with pytest.raises(EmptySideError, match="no tests"):
         expected_calibration_error(reliability_curve([], []))
+
+
+def test_what_could_not_be_judged_costs_a_bit_and_leaves_the_rest_as_it_is() -> None:
+    rng = np.random.default_rng(3)
+    targets, nontargets = rng.normal(1, 1, 60), rng.normal(-1, 1, 200)
+    judged = minimum_cllr(DetectionTrials.of(targets, nontargets).roc())
+    lost_targets, lost_nontargets = 20, 100
+    with_lost = DetectionTrials.of(
+        np.r_[targets, np.full(lost_targets, -np.inf)], np.r_[nontargets, np.full(lost_nontargets, -np.inf)]
+    )
+    found = minimum_cllr(with_lost.roc(), unjudged_below=True)
+    # by brute force: the best ratio of each trial that was judged, by pool-adjacent-violators, and 0 for the others
+    llrs = optimal_llrs(DetectionTrials.of(targets, nontargets)) + np.log((60 / 80) / (200 / 300))
+    costs = np.logaddexp(0, -llrs[:60]).sum() / 80 + np.logaddexp(0, llrs[60:]).sum() / 300
+    lost = (lost_targets / 80 + lost_nontargets / 300) * np.log(2)
+    assert found == pytest.approx((costs + lost) / (2 * np.log(2)), abs=1e-12)
+    assert found > judged
+    nothing = DetectionTrials.of(np.full(3, -np.inf), np.full(5, -np.inf)).roc()
+    assert minimum_cllr(nothing, unjudged_below=True) == pytest.approx(1.0, abs=1e-12)

@@ -82,7 +82,8 @@ def test_counts_and_proportions() -> None:
     assert summary["undecided"] == {"too_short": 3}
     assert summary["top1"] == round(right / 48, 6)
     assert summary["top1_ci95"] == pytest.approx([interval.low, interval.high], abs=1e-6)
-    assert summary["cmc"][0] == summary["top1"] < summary["cmc"][4] == summary["top5"] <= summary["cmc"][5] == 1
+    assert summary["cmc"][0] == summary["top1"] < summary["cmc"][4] == summary["top5"]
+    assert summary["top5"] <= summary["cmc"][5] == round(45 / 48, 6), "three were not judged, and are never found"
     assert len(summary["cmc"]) == 6
 
 
@@ -150,7 +151,7 @@ def test_what_was_not_judged_says_why() -> None:
     lost, *others = summary_of(outcome)["trials"]
     assert (lost["status"], lost["decision"], lost["right"], lost["reason"]) == ("undecided", None, False, "too_short")
     assert lost["message"]
-    assert (lost["score"], lost["own_score"], lost["best"], lost["rank"]) == (None, None, [], 6)
+    assert (lost["score"], lost["own_score"], lost["best"], lost["rank"]) == (None, None, [], None)
     assert all(trial["status"] == "identified" and trial["reason"] is None for trial in others)
 
 
@@ -207,20 +208,20 @@ def test_the_hardest_are_the_worst_and_never_what_there_is_nothing_to_hear_of() 
     both = np.concatenate([log_likelihoods, left])
     outcome = dataclasses.replace(outcome, rows=rows, log_likelihoods=both, scores=relative(both))
     hardest = summary_of(outcome)["hardest"]
-    assert len(hardest) == 50
+    assert len(hardest) == 20
     assert all(outcome.rows[i].reason is None for i in hardest)
     failed = [i for i in hardest if not outcome.rows[i].left_out and outcome.rows[i].speaker == "speaker 001"]
     assert failed == []
     # alone: the known recordings, those first that are farthest behind
     closed = made_up_outcome(seed=4, n_speakers=6, tests_each=30, quality=2.0)
     own = [closed.scores[i, i // 30] for i in range(180)]
-    assert summary_of(closed)["hardest"] == np.argsort(own, kind="stable")[:50].tolist()
+    assert summary_of(closed)["hardest"] == np.argsort(own, kind="stable")[:20].tolist()
 
 
 def test_hard_strangers_are_those_with_the_surest_wrong_names() -> None:
-    outcome = made_up_outcome(seed=4, n_speakers=3, tests_each=3, strangers=20, quality=2.0)
+    outcome = made_up_outcome(seed=4, n_speakers=3, tests_each=3, strangers=11, quality=2.0)
     hardest = summary_of(outcome)["hardest"]
-    assert sorted(hardest) == list(range(29))
+    assert sorted(hardest) == list(range(20))
     margins = outcome.scores.max(axis=1)
     strangers = [i for i in hardest if i >= 9]
     assert strangers == sorted(strangers, key=lambda i: -margins[i])

@@ -599,7 +599,7 @@ def test_the_enrolment_of_a_list_is_looked_up_but_only_what_is_used(tmp_path):
         ({"test_fraction": 0.0}, "--test-fraction is 0; it must be between 0 and 1"),
         ({"test_fraction": 1.0}, "--test-fraction is 1;"),
         ({"test_fraction": float("nan")}, "--test-fraction is nan;"),
-        ({"folds": 1}, "--folds is 1; it must be 2 or more"),
+        ({"folds": 1}, "--folds is 1; it must be from 2 to 1000"),
         ({"folds": 2, "test_fraction": 0.5}, "--folds and --test-fraction are two ways to split"),
         ({"seed": -1}, "--seed is -1; it must be 0 or more"),
         ({"root": "x"}, "DIR: a folder of speakers enrols its own recordings; leave --root out"),

@@ -19,12 +19,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from speakerid.config import Config
-from speakerid.errors import UsageError
 from speakerid.evaluation.outcome import Listed, Outcome, Row
 from speakerid.evaluation.summary import finite
 from speakerid.workflows.evaluate import System, SystemResult
 from speakerid.workflows.protocols import Protocol, Round
-from speakerid.workflows.results import check_output, clips_of, document, save_json, save_scores, save_text
+from speakerid.workflows.results import clips_of, document, save_json, save_scores, save_text
 
 SPEAKERS = ("Ann", "=cmd()", 'Zoë "Z", the 2nd')
 NOT_UTF8 = os.fsdecode(b"caf\xe9.wav")
@@ -47,7 +46,9 @@ def made_up(paths: tuple[str, ...] = ("a.wav", "b,c.wav", NOT_UTF8, "line\nbreak
 
 
 def result_of(outcome: Outcome, name: str = "default") -> SystemResult:
-    return SystemResult(System(name, Config()), outcome, timings={"enrolling": 0.25, "asking": 0.5, "audio": 60.0})
+    return SystemResult(
+        System(name, Config()), outcome, "a rule", timings={"enrolling": 0.25, "asking": 0.5, "audio": 60.0}
+    )
 
 
 def protocol_of(outcome: Outcome) -> Protocol:
@@ -214,42 +215,6 @@ def test_a_page_is_written_over_as_a_whole(tmp_path: Path) -> None:
     save_text(tmp_path / "r.html", "é\n")
     assert (tmp_path / "r.html").read_bytes() == "é\n".encode()
     assert list(tmp_path.iterdir()) == [tmp_path / "r.html"]
-
-
-# --- where to write
-
-
-@pytest.mark.parametrize("name", ["r.json", "R.JSON", "no-such-file.yet.json"])
-def test_a_good_name_is_taken(tmp_path: Path, name: str) -> None:
-    check_output(str(tmp_path / name), (".json",), [str(tmp_path / "p.csv")])
-    check_output(None, (".json",), [])
-
-
-def test_bad_names_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "folder.json").mkdir()
-    data = tmp_path / "data.csv"
-    data.write_text("path,speaker\n", encoding="utf-8")
-    (tmp_path / "link.csv").symlink_to(data)
-    os.link(data, tmp_path / "hard.csv")
-    for name, endings, words in (
-        ("r.txt", (".json",), "ends in .json"),
-        ("r.json.gz", (".csv", ".csv.gz"), "ends in .csv or .csv.gz"),
-        ("missing/r.json", (".json",), "no folder"),
-        ("data.csv/r.json", (".json",), "no folder"),
-        ("folder.json", (".json",), "is a folder"),
-        ("data.csv", (".csv",), "would be written over"),
-        ("../" + tmp_path.name + "/data.csv", (".csv",), "would be written over"),
-        ("link.csv", (".csv",), "would be written over"),
-        ("hard.csv", (".csv",), "would be written over"),
-    ):
-        with pytest.raises(UsageError, match=words):
-            check_output(str(tmp_path / name), endings, [str(data), str(tmp_path / "not there")])
-
-
-def test_a_folder_that_may_not_be_written_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
-    with pytest.raises(UsageError, match="may not be written"):
-        check_output(str(tmp_path / "r.json"), (".json",), [])
 
 
 # --- clips
