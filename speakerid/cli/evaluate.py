@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from speakerid.cli.evaluation_figures import every_system, explain, print_figures, print_figures_as_json
 from speakerid.cli.options import channel_option, common_options_with_configs, format_option, read_config
-from speakerid.cli.output import Progress, complain, counted, note, note_ignored, print_json, print_table
+from speakerid.cli.output import Progress, complain, note, note_ignored
 
 if TYPE_CHECKING:
     from speakerid.workflows.cache import FeatureCache
@@ -274,7 +275,7 @@ def _report(
     for text in notes:
         note(f"warning: {text}", quiet=quiet)
     values = document(protocol, results, seed=seed, command=shlex.join(["speakerid", *sys.argv[1:]]), notes=notes)
-    trials = [trial for system in _every_system(values) for trial in system["trials"]]
+    trials = [trial for system in every_system(values) for trial in system["trials"]]
     undecided = dict.fromkeys(trial["message"] for trial in trials if trial["reason"] is not None)
     for message in problems | undecided:
         complain(message)
@@ -290,129 +291,16 @@ def _report(
         save_text(report_path, render_report(values, clips=clips))
     written = [path for path in (json_path, scores_path, report_path) if path is not None]
     if layout == "json":
-        _print_json(values)
+        print_figures_as_json(values)
     else:
-        _print_table(values)
-        _explain(values, quiet=quiet)
+        print_figures(values)
+        explain(values, quiet=quiet)
     if written:
         note(f"written: {', '.join(written)}", quiet=quiet)
     if books is not None and books.trouble is not None and cache.trouble is None:
         note(f"warning: {books.trouble}", quiet=quiet)
     _tell_of_cache(cache, quiet=quiet)
     return 3 if problems or undecided or protocol.problems else 0
-
-
-def _every_system(values: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return [values, *values["other_systems"]]
-
-
-_HEADLINES = (
-    "system", "n_speakers", "n_tests", "n_known", "n_strangers", "undecided", "top1", "top1_ci95", "top1_ci95_bootstrap",
-    "top5",
-)  # fmt: skip
-_CURVES = ("det", "histogram", "reliability")
-
-
-def _print_json(values: Mapping[str, Any]) -> None:
-    """One line a system: the figures, without curves and trials, and how it differs from the first."""
-    for system, difference in zip(_every_system(values), [None, *values["differences"]], strict=True):
-        line = {key: system[key] for key in _HEADLINES}
-        for part in ("open_set", "verification"):
-            figures = system[part]
-            line[part] = None if figures is None else {k: v for k, v in figures.items() if k not in _CURVES}
-        print_json({"protocol": values["protocol"]["name"], **line, "difference": difference})
-
-
-# label, where, key, interval, percent
-_ROWS = (
-    ("Top-1 %", None, "top1", "top1_ci95", True),
-    ("Top-5 %", None, "top5", "top5_ci95", True),
-    ("Strangers: EER %", "open_set", "eer", "eer_ci95", True),
-    ("Strangers: DIR % at 1 % false alarms", "open_set", "dir_at_far_1pct", "dir_at_far_1pct_ci95", True),
-    ("Strangers given a name %", "open_set", "strangers_named", "strangers_named_ci95", True),
-    ("Enrolled refused %", None, "known_refused", "known_refused_ci95", True),
-    ("Verification: EER %", "verification", "eer", "eer_ci95", True),
-    ("Verification: minDCF", "verification", "min_dcf", "min_dcf_ci95", False),
-    ("Verification: Cllr bits", "verification", "cllr", "cllr_ci95", False),
-    ("Verification: minimum Cllr bits", "verification", "min_cllr", "min_cllr_ci95", False),
-)
-
-
-def _print_table(values: Mapping[str, Any]) -> None:
-    systems = _every_system(values)
-    table = []
-    for label, part, key, interval, percent in _ROWS:
-        places = [system if part is None else system[part] for system in systems]
-        if all(place is None or place.get(key) is None for place in places):
-            continue
-        row = [label]
-        for number, place in enumerate(places):
-            row += [_figure(place, key, percent=percent), _interval(place, interval, percent=percent)]
-            if number:
-                row.append(_difference(values["differences"][number - 1], part, key))
-        table.append(row)
-    columns = [("Figure", "left")]
-    for number, system in enumerate(systems):
-        columns += [(system["system"] if len(systems) > 1 else "Value", "right"), ("95 % interval", "left")]
-        if number:
-            columns.append(("p", "right"))
-    print_table(columns, table)
-
-
-def _figure(place: Mapping[str, Any] | None, key: str, *, percent: bool) -> str:
-    value = None if place is None else place.get(key)
-    if value is None:
-        return "-"
-    return f"{100 * value:.1f}" if percent else f"{value:.3f}"
-
-
-def _interval(place: Mapping[str, Any] | None, key: str, *, percent: bool) -> str:
-    ends = None if place is None else place.get(key)
-    if ends is None:
-        return ""
-    return "-".join(f"{100 * end:.1f}" if percent else f"{end:.3f}" for end in ends)
-
-
-def _difference(difference: Mapping[str, Any], part: str | None, key: str) -> str:
-    """The p value of a figure against the first system's."""
-    name = "open_eer" if (part, key) == ("open_set", "eer") else key
-    if name == "top1" and difference["mcnemar"] is not None:
-        return _p_value(difference["mcnemar"]["p_value"])
-    found = difference["figures"].get(name)
-    return "" if found is None else _p_value(found["p_value"])
-
-
-def _p_value(value: float) -> str:
-    return "<0.001" if value < 0.001 else f"{value:.2g}"
-
-
-def _explain(values: Mapping[str, Any], *, quiet: bool) -> None:
-    whose = "speakers" if values["protocol"]["kind"] == "identification" else "models"
-    note(
-        f"{counted(values['n_tests'], 'recording')} asked of {counted(values['n_speakers'], whose[:-1])}.", quiet=quiet
-    )
-    if values["n_known"] and values["n_strangers"]:
-        known, strangers = values["n_known"], values["n_strangers"]
-        note(f"{known} of the questions are about somebody enrolled, {strangers} about a stranger.", quiet=quiet)
-    for rule in dict.fromkeys(system["score"] for system in _every_system(values)):
-        note(f"Score of a trial: {rule}.", quiet=quiet)
-    if sum(values["undecided"].values()):
-        why = ", ".join(f"{n} {reason}" for reason, n in values["undecided"].items())
-        note(f"No answer for {why}: wrong for somebody enrolled, a rejection in trials.", quiet=quiet)
-    if values["top1_ci95_bootstrap"] is not None:
-        low, high = values["top1_ci95_bootstrap"]
-        resampled = (
-            "" if values["top1"] == 1 else f" (resampled speakers and recordings: {100 * low:.1f}-{100 * high:.1f})"
-        )
-        note(f"Interval of top-1 and top-5: Wilson's{resampled}.", quiet=quiet)
-    note("Other intervals: resampled speakers and recordings; where nothing went wrong, Wilson's or none.", quiet=quiet)
-    if values["differences"]:
-        note(f"p: against {values['system']}; of top-1 by McNemar's test, else by paired bootstrap.", quiet=quiet)
-    names = {each["speaker"] for each in values["per_speaker"][: values["n_speakers"]]}
-    pairs = [p for p in values.get("worst_pairs") or [] if {p["speaker"], p["decision"]} <= names and p["count"] > 1]
-    if pairs:
-        worst = "; ".join(f"{p['speaker']} taken for {p['decision']} ({p['count']})" for p in pairs[:3])
-        note(f"Most confused: {worst}.", quiet=quiet)
 
 
 def _tell_of_cache(cache: FeatureCache, *, quiet: bool) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from speakerid.cli.options import channel_option, common_options, format_option, read_config
 from speakerid.cli.output import Progress, complain, note, note_ignored, print_json, print_table
 
+if TYPE_CHECKING:
+    from speakerid.workflows.world import WorldReport
+
 __all__ = ["world"]
+
+_INTERRUPTED = 130
 
 
 @click.group()
@@ -35,7 +40,7 @@ def world() -> None:
               help="Whose recordings they are and under which licence; kept in the model.")  # fmt: skip
 @click.option("--work-folder", type=click.Path(), metavar="FOLDER",
               help="For the frames, 58 MB an hour of speech, and what is done so far; FILE.work if left out.")  # fmt: skip
-@click.option("--force", is_flag=True, help="Write over a file that is there.")
+@click.option("--force", is_flag=True, help="Write over a world model that is there.")
 @channel_option
 @common_options
 def train(
@@ -58,43 +63,24 @@ def train(
     each, are better than much of a few. A training that was stopped goes on where it was when it is called again.
     """
     from speakerid.config import Config
-    from speakerid.workflows.world import gather_for_world, train_world
+    from speakerid.workflows.world import gather_for_world, kept_in
 
-    if Path(output).is_dir():
-        raise click.UsageError(f"{output}: a folder; give --output a file's name")
-    if Path(output).exists() and not force:
-        raise click.UsageError(f"{output}: exists already; give another --output, or --force")
-    if not Path(output).absolute().parent.is_dir():
-        raise click.UsageError(f"{output}: there is no folder {Path(output).absolute().parent}; make it first")
     config = read_config(config_path) or Config()
     gathered = gather_for_world(recordings)
     for _path, message in gathered.problems:
         complain(message)
     note_ignored(len(gathered.ignored), quiet=quiet)
-    total = len(gathered.recordings)
-    with (
-        Progress(total, "analysing", quiet=quiet) as analysed,
-        Progress(iterations, "training", quiet=quiet) as trained,
-    ):
-
-        def advance(done: int) -> None:
-            analysed(done)
-            if done == total:
-                analysed.stop()
-
-        report = train_world(
-            gathered.recordings,
-            config,
-            output=output,
-            components=components,
-            iterations=iterations,
-            licence=licence,
-            work_folder=work_folder,
-            channel=channel,
-            jobs=jobs,
-            analysed=advance,
-            trained=lambda _components, done: trained(done),
-        )
+    try:
+        report = _train(
+            gathered.recordings, config, output=output, components=components, iterations=iterations, licence=licence,
+            work_folder=work_folder, inputs=[*recordings, *([config_path] if config_path else [])], replace=force,
+            channel=channel, jobs=jobs, quiet=quiet,
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        folder = kept_in(output, work_folder)
+        kept = "nothing is kept" if folder is None else f"what is done is kept in {folder}; the same command goes on"
+        complain(f"stopped; {kept}")
+        return _INTERRUPTED
     for problem in report.problems:
         complain(problem.message)
     if report.resumed:
@@ -109,6 +95,31 @@ def train(
         f"{about['speech_seconds'] / 60:.1f} minutes of speech, {about['log_likelihood']:.2f} nats a frame"
     )
     return 3 if report.problems or gathered.problems else 0
+
+
+def _train(recordings: list[Any], config: Any, *, iterations: int, quiet: bool, **options: Any) -> WorldReport:
+    """Train with progress bars."""
+    from speakerid.workflows.world import train_world
+
+    total = len(recordings)
+    with (
+        Progress(total, "analysing", quiet=quiet) as analysed,
+        Progress(iterations, "training", quiet=quiet) as trained,
+    ):
+
+        def advance(done: int) -> None:
+            analysed(done)
+            if done == total:
+                analysed.stop()
+
+        return train_world(
+            recordings,
+            config,
+            iterations=iterations,
+            analysed=advance,
+            trained=lambda _components, done: trained(done),
+            **options,
+        )
 
 
 @world.command(short_help="Describe a world model.", epilog="Example:  speakerid world show world.gmm")
