@@ -14,11 +14,14 @@ Nothing in it is run, and every number is checked on reading.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import json
 import math
 import os
+import secrets
+import stat
 import struct
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +32,7 @@ from speakerid.errors import ConfigError, WorldError
 from speakerid.mixtures import GaussianMixture
 from speakerid.store.rows import mixture_from_blobs, mixture_to_blobs
 
-__all__ = ["World", "read_world", "write_world"]
+__all__ = ["World", "check_writable", "is_world_file", "read_world", "write_world"]
 
 _MAGIC = b"SPKWORLD"
 _FORMAT, _DIGEST = 1, 32
@@ -143,6 +146,10 @@ def read_world(path: str | os.PathLike[str]) -> World:
     """
     name = os.fspath(path)
     try:
+        kind = os.stat(name).st_mode  # noqa: PTH116 - the path may be any text
+        if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):  # a folder is told by opening it
+            # a pipe would be waited for, perhaps for ever
+            raise WorldError(f"{name}: no world model: not a regular file")
         with Path(name).open("rb") as file:
             data = file.read(_LARGEST_FILE + 1)
     except (OSError, ValueError) as error:
@@ -153,17 +160,56 @@ def read_world(path: str | os.PathLike[str]) -> World:
     return World.from_bytes(data, where=name)
 
 
+def is_world_file(path: str | os.PathLike[str]) -> bool:
+    """Tell by its first bytes whether a file is a world model, perhaps a damaged one.
+
+    Raises
+    ------
+    OSError
+        It cannot be read.
+    """
+    with Path(path).open("rb") as file:
+        return file.read(len(_MAGIC)) == _MAGIC
+
+
 def write_world(path: str | os.PathLike[str], world: World) -> None:
     """Write a world model beside its name and rename: the file is whole or not there.
 
     Raises
     ------
     OSError
-        It cannot be written.
+        It cannot be written; the error names `path`.
     """
-    temporary = Path(f"{os.fspath(path)}.{os.getpid()}.partial")
+    temporary = _temporary(path)
     try:
         temporary.write_bytes(world.to_bytes())
         temporary.replace(path)
+    except OSError as error:
+        error.filename = os.fspath(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Try what :func:`write_world` will do, and leave no trace: for who works long before writing.
+
+    Raises
+    ------
+    OSError
+        The name is too long, or the folder cannot be written; the error names `path`.
+    """
+    temporary = _temporary(path)
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            os.lstat(path)
+        temporary.touch(exist_ok=False)
+        temporary.unlink()
+    except OSError as error:
+        error.filename = os.fspath(path)
+        raise
+
+
+def _temporary(path: str | os.PathLike[str]) -> Path:
+    # not longer with a longer name: it must fit where the name itself does
+    return Path(path).with_name(f"speakerid-{secrets.token_hex(6)}.partial")

@@ -3,7 +3,8 @@
 The speech frames of all recordings are written to a file, one recording after the other, and EM reads that file tile by
 tile, so memory does not grow with the audio. The mixture grows by binary splitting, a few iterations a level, and then
 settles. After every recording, every level and every few iterations what there is is kept in the work folder: a training
-that was stopped goes on from there, and gives the same model as one that was not.
+that was stopped goes on from there, and gives the same model as one that was not. What is kept carries digests, and is
+believed as far as they are right; one training at a time has the folder.
 """
 
 from __future__ import annotations
@@ -12,13 +13,16 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import math
 import os
+import stat
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,21 +35,39 @@ from speakerid.frontend import finish
 from speakerid.mixtures import GaussianMixture, split_components, train
 from speakerid.parallel import effective_jobs, map_in_order, one_blas_thread
 from speakerid.store import World, write_world
+from speakerid.store.world_file import check_writable, is_world_file
 from speakerid.workflows.analysis import Analysis, analyse_for_training, located
 from speakerid.workflows.enroll import Problem
 from speakerid.workflows.gather import Gathered
 
-__all__ = ["WorldReport", "gather_for_world", "train_world"]
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(number: int) -> None:
+        msvcrt.locking(number, msvcrt.LK_NBLCK, 1)
+
+else:
+    import fcntl
+
+    def _lock(number: int) -> None:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+__all__ = ["WorldReport", "gather_for_world", "kept_in", "train_world"]
 
 # names that nobody else gives: the folder may be one of the user's, and they are removed at the end
 _FRAMES, _JOURNAL, _KEPT = "speakerid-frames.f32", "speakerid-frames.jsonl", "speakerid-mixture.json"
-_PARTIAL = "speakerid-mixture.partial"
+_PARTIAL, _LOCK = "speakerid-mixture.partial", "speakerid-lock"
+_NAMES = (_FRAMES, _JOURNAL, _KEPT, _PARTIAL, _LOCK)
+_LOCK_ATTEMPTS = 100
 _ARRAYS = ("weights", "means", "covariances")
 _ITERATIONS_A_LEVEL = 3
 _ITERATIONS_A_STEP = 5
 _FRAMES_A_COMPONENT = 50
 # recordings of so much are analysed at a time, and their features are in memory
 _BATCH_BYTES, _BYTES_A_SECOND = 64 << 20, 32_000
+_BLOCK_BYTES = 1 << 20
+_PROBLEM_KEYS = {each.name for each in dataclasses.fields(Problem)}
 
 
 def gather_for_world(paths: Sequence[str]) -> Gathered:
@@ -102,6 +124,8 @@ def train_world(
     variance_floor: float = 0.01,
     licence: str = "",
     work_folder: str | os.PathLike[str] | None = None,
+    inputs: Sequence[str] = (),
+    replace: bool = True,
     channel: int | None = None,
     jobs: int | None = None,
     analysed: Callable[[int], None] | None = None,
@@ -116,7 +140,7 @@ def train_world(
     config : Config
         Of which the front end counts, and the least speech of a recording.
     output : path-like
-        The file; one that is there is replaced when the model is complete.
+        The file; a world model that is there is replaced when the new one is complete, and nothing else is.
     components : int
         K.
     iterations : int
@@ -128,6 +152,10 @@ def train_world(
     work_folder : path-like, optional
         For the frames and what is done so far, of which nothing is left at the end; beside the output if left out. 160 bytes
         a frame with the default settings: 58 MB an hour of speech.
+    inputs : sequence of str
+        What else is read and must not be written over: manifests, settings.
+    replace : bool
+        Also a world model may not be written over if False.
     channel, jobs
         As in :func:`speakerid.workflows.enroll.enroll_recordings`.
     analysed : callable, optional
@@ -138,39 +166,167 @@ def train_world(
     Raises
     ------
     UsageError
-        No recording can be used, or there is too little speech for so many components.
+        No recording can be used, there is too little speech for so many components, the output would be written over
+        something else, or another training uses the work folder.
     OSError
         The output or the work folder cannot be written.
     """
-    folder = Path(work_folder or f"{os.fspath(output)}.work")
-    work = _Work(folder, recordings, config, components, iterations, variance_floor, channel)
-    with one_blas_thread():
+    folder = _folder_of(output, work_folder)
+    _check_output(output, folder, [*(r.path for r in recordings), *inputs], replace=replace)
+    with _exclusive(folder), one_blas_thread():
+        work = _Work(folder, recordings, config, components, iterations, variance_floor, channel)
         found = work.frames(effective_jobs(jobs), analysed)
-        needed = _FRAMES_A_COMPONENT * components
-        if found.n_frames < needed:
-            shift = config.front_end.frame_shift / config.front_end.sample_rate
-            raise UsageError(
-                f"{components} components need {needed * shift:.0f} s of speech at least, and there are "
-                f"{found.n_frames * shift:.0f} s: use more recordings or fewer components"
-            )
+        seconds_a_frame = config.front_end.frame_shift / config.front_end.sample_rate
+        _require_enough(work, found, seconds_a_frame)
         mixture, log_likelihood = work.train(found, jobs, trained)
-    about = {
-        "recordings": len(found.hashes),
-        "speech_seconds": round(found.n_frames * config.front_end.frame_shift / config.front_end.sample_rate, 3),
-        "frames": found.n_frames,
-        "list_sha256": found.list_hash,
-        "licence": licence,
-        "log_likelihood": round(log_likelihood, 6),
-        "variance_floor": variance_floor,
-        "iterations": iterations,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "version": __version__,
-    }
-    # rounded to what the file keeps, so that a model from memory and one from the file are the same
-    world = World.from_bytes(World(mixture, config.front_end, about).to_bytes(), where="the trained world model")
-    write_world(output, world)
-    work.remove()
+        about = {
+            "recordings": len(found.hashes),
+            "speech_seconds": round(found.n_frames * seconds_a_frame, 3),
+            "frames": found.n_frames,
+            "list_sha256": found.list_hash,
+            "licence": licence,
+            "log_likelihood": round(log_likelihood, 6),
+            "variance_floor": variance_floor,
+            "iterations": iterations,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "version": __version__,
+        }
+        # rounded to what the file keeps, so that a model from memory and one from the file are the same
+        world = World.from_bytes(World(mixture, config.front_end, about).to_bytes(), where="the trained world model")
+        write_world(output, world)
+        work.remove()
     return WorldReport(world, found.problems, found.duplicates, work.resumed)
+
+
+def kept_in(output: str | os.PathLike[str], work_folder: str | os.PathLike[str] | None = None) -> Path | None:
+    """Return the work folder of a training, if there is something in it to go on with."""
+    folder = _folder_of(output, work_folder)
+    return folder if (folder / _JOURNAL).exists() else None
+
+
+def _folder_of(output: str | os.PathLike[str], work_folder: str | os.PathLike[str] | None) -> Path:
+    # as a Path: with "w.gmm/" the folder would be below the output's own name
+    return Path(work_folder or f"{Path(output)}.work")
+
+
+def _check_output(output: str | os.PathLike[str], folder: Path, inputs: Sequence[str], *, replace: bool) -> None:
+    """Refuse an output that cannot be written in the end, or that is something else already."""
+    target = Path(output)
+    if target.is_dir():
+        raise UsageError(f"{output}: a folder; give --output a file's name")
+    if not target.absolute().parent.is_dir():
+        raise UsageError(f"{output}: there is no folder {target.absolute().parent}; make it first")
+    check_writable(target)
+    place, work = Path(os.path.realpath(target)), Path(os.path.realpath(folder))
+    if place in (work, *work.parents, *(work / name for name in _NAMES)):
+        raise UsageError(f"{output}: the work folder {folder} needs this name; give another --output")
+    _refuse_inputs([target, *(folder / name for name in _NAMES)], inputs)
+    if not os.path.lexists(target):
+        return
+    if not target.is_file():
+        raise UsageError(f"{output}: exists and is not a regular file; give another --output")
+    if target.stat().st_size and not is_world_file(target):
+        raise UsageError(f"{output}: exists and is no world model, so it is not written over; give another --output")
+    if not replace:
+        raise UsageError(f"{output}: exists already; give another --output, or --force")
+
+
+def _refuse_inputs(written: Sequence[Path], inputs: Sequence[str]) -> None:
+    there = []
+    for path in written:
+        with contextlib.suppress(OSError):
+            there.append((path, path.stat()))
+    for name in inputs if there else ():
+        with contextlib.suppress(OSError, ValueError):
+            status = os.stat(name)  # noqa: PTH116 - the path may be any text
+            for path, own in there:
+                if os.path.samestat(status, own):
+                    raise UsageError(f"{path}: would be written over, but it is read; give another name")
+
+
+@contextlib.contextmanager
+def _exclusive(folder: Path) -> Iterator[None]:
+    """Have the work folder alone; it is removed when nothing is kept in it.
+
+    The system releases the lock when a process ends, however it ends.
+    """
+    file = _locked(folder)
+    try:
+        yield
+    finally:
+        if not any((folder / name).exists() for name in _NAMES if name != _LOCK):
+            if sys.platform == "win32":  # where an open file cannot be removed
+                file.close()
+            with contextlib.suppress(OSError):  # the user's own things are in the folder
+                (folder / _LOCK).unlink()
+                folder.rmdir()
+        file.close()
+
+
+def _locked(folder: Path) -> BinaryIO:
+    """Make the folder, and open and lock its lock file."""
+    path = folder / _LOCK
+    for _attempt in range(_LOCK_ATTEMPTS):
+        _make_folder(folder)
+        # a training that ends removes file and folder: what was opened just before is then the lock of nobody
+        with contextlib.suppress(FileNotFoundError), contextlib.ExitStack() as opened:
+            file = opened.enter_context(path.open("ab"))
+            try:
+                _lock(file.fileno())
+            except (BlockingIOError, PermissionError):
+                break
+            except OSError as error:
+                reason = (error.strerror or str(error)).lower()
+                raise UsageError(f"{folder}: cannot be locked ({reason}); give another --work-folder") from None
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                opened.pop_all()
+                return file
+    raise UsageError(f"another training uses {folder}; wait for it or give another --work-folder")
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        if os.path.lexists(folder):  # or another training has removed its folder just now
+            raise UsageError(f"{folder}: is a file, not a folder; give another --work-folder") from None
+    except (OSError, ValueError) as error:
+        reason = (getattr(error, "strerror", None) or str(error)).lower()
+        raise UsageError(f"{folder}: the work folder cannot be made ({reason}); give another --work-folder") from None
+    for name in _NAMES:
+        with contextlib.suppress(FileNotFoundError):
+            # a link would be written through, a pipe waited for
+            if not stat.S_ISREG((folder / name).lstat().st_mode):
+                raise UsageError(f"{folder / name}: is not a regular file; remove it or give another --work-folder")
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Name the file in an error that does not: writing to an open file does not say where."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
+
+
+def _require_enough(work: _Work, found: _Found, seconds_a_frame: float) -> None:
+    needed, most = _FRAMES_A_COMPONENT * work.components, found.n_frames // _FRAMES_A_COMPONENT
+    if found.n_frames >= needed:
+        return
+    message = (
+        f"{work.components} components need {needed * seconds_a_frame:.0f} s of speech at least, and there are "
+        f"{found.n_frames * seconds_a_frame:.0f} s: use more recordings"
+    )
+    if most:
+        message += (
+            f" or fewer components; the analysis is kept in {work.folder}: with --components {most} or less it goes on "
+            "at once"
+        )
+    else:
+        work.remove()
+    raise UsageError(message)
 
 
 @dataclass(frozen=True)
@@ -180,6 +336,22 @@ class _Entry:
     content_hash: str
     frames: int = 0
     problem: dict[str, str] | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Everything has the type it was written with."""
+        problem = self.problem
+        return (
+            type(self.content_hash) is str
+            and type(self.frames) is int
+            and self.frames >= 0
+            and (problem is None or (isinstance(problem, dict) and problem.keys() == _PROBLEM_KEYS
+                                     and all(isinstance(text, str) for text in problem.values())))
+        )  # fmt: skip
+
+    def to_line(self) -> bytes:
+        """What its digest is of, besides the frames."""
+        return _line(dataclasses.asdict(self))
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,7 +400,6 @@ class _Work:
             components, iterations, variance_floor, channel,
         )  # fmt: skip
         self.resumed = False
-        folder.mkdir(parents=True, exist_ok=True)
         task = [
             [(r.path, _stamp(r.path), r.start, r.end) for r in recordings], to_dict(config.front_end), channel,
             config.decision.minimum_speech_seconds, __version__,
@@ -237,18 +408,22 @@ class _Work:
 
     def frames(self, jobs: int, progress: Callable[[int], None] | None) -> _Found:
         """Analyse the recordings that an earlier run has not analysed."""
-        entries, journal_size = self._entries()
+        entries, journal_size, running = self._entries()
         self.resumed = bool(entries)
         width = self.config.front_end.n_features
         hashes = {entry.content_hash for entry in entries}
         frames_path, journal_path = self.folder / _FRAMES, self.folder / _JOURNAL
-        with frames_path.open("ab") as frames_file, journal_path.open("ab") as journal:
+        with (
+            _naming(frames_path), frames_path.open("ab") as frames_file,
+            _naming(journal_path), journal_path.open("ab") as journal,
+        ):  # fmt: skip
             # what was written and not noted, or half noted, is written again
             journal.truncate(journal_size)
             frames_file.truncate(4 * width * sum(entry.frames for entry in entries))
             if not journal_size:
-                journal.write(_line({"task": self.task}))
+                _append(journal, _line({"task": self.task}))
             for recording, result in self._analysed(self.recordings[len(entries) :], jobs):
+                data = b""
                 if isinstance(result, RecordingError):
                     problem = Problem(recording.path, result.reason, located(recording, str(result)))
                     entry = _Entry("", problem=dataclasses.asdict(problem))
@@ -256,12 +431,13 @@ class _Work:
                     entry = _Entry(result.content_hash or "")
                     if entry.content_hash not in hashes:
                         values = finish(result.static, self.config.front_end).speech_values
-                        frames_file.write(np.ascontiguousarray(values, dtype=np.float32).tobytes())
-                        frames_file.flush()
+                        data = np.ascontiguousarray(values, dtype=np.float32).tobytes()
                         entry = dataclasses.replace(entry, frames=len(values))
                     hashes.add(entry.content_hash)
-                journal.write(_line(dataclasses.asdict(entry)))
-                journal.flush()
+                _append(frames_file, data)
+                running.update(entry.to_line())
+                running.update(data)
+                _append(journal, _line(dataclasses.asdict(entry) | {"digest": running.hexdigest()}))
                 entries.append(entry)
                 if progress is not None:
                     progress(len(entries))
@@ -273,23 +449,41 @@ class _Work:
             raise UsageError(f"none of {len(self.recordings)} recordings can be used{first}")
         return _Found(np.memmap(frames_path, dtype=np.float32, mode="r", shape=(n_frames, width)), entries)
 
-    def _entries(self) -> tuple[list[_Entry], int]:
-        """What an earlier run has noted of the same recordings, and so many bytes of its journal."""
+    def _entries(self) -> tuple[list[_Entry], int, hashlib.blake2b]:
+        """What an earlier run has noted of the same recordings, so many bytes of its journal, and the digest so far.
+
+        A line's digest is of the task, all lines and all frames up to there: from the first that is wrong on, nothing is
+        believed.
+        """
         entries: list[_Entry] = []
         size = 0
-        with contextlib.suppress(OSError, ValueError, TypeError), (self.folder / _JOURNAL).open("rb") as journal:
-            available = (self.folder / _FRAMES).stat().st_size // (4 * self.config.front_end.n_features)
+        running = hashlib.blake2b(self.task.encode(), digest_size=16)
+        with (
+            contextlib.suppress(OSError, ValueError, TypeError, RecursionError),
+            (self.folder / _JOURNAL).open("rb") as journal,
+            (self.folder / _FRAMES).open("rb") as frames,
+        ):
             if journal.readline() != _line({"task": self.task}):
-                return [], 0
+                return entries, 0, running
             size = journal.tell()
             for line in journal:
-                entry = _Entry(**json.loads(line))
-                available -= entry.frames
-                if available < 0 or not line.endswith(b"\n"):
+                values = json.loads(line)
+                if not isinstance(values, dict):
+                    break
+                digest = values.pop("digest", None)
+                entry = _Entry(**values)
+                if len(entries) == len(self.recordings) or not line.endswith(b"\n") or not entry.is_plain:
+                    break
+                further = running.copy()
+                further.update(entry.to_line())
+                if not _update(further, frames, 4 * self.config.front_end.n_features * entry.frames):
+                    break
+                if further.hexdigest() != digest:
                     break
                 entries.append(entry)
                 size += len(line)
-        return entries, size
+                running = further
+        return entries, size, running
 
     def _analysed(
         self, recordings: Sequence[Recording], jobs: int
@@ -340,11 +534,18 @@ class _Work:
     def _kept(self, found: _Found) -> _Step:
         """Where an earlier run stopped, or the beginning: one Gaussian."""
         kept = _read_json(self.folder / _KEPT)
-        if kept is not None and kept.get("task") == self._training_task(found):
+        if kept is not None and kept.pop("digest", None) == _digest(kept) and kept.get("task") == self._task(found):
             with contextlib.suppress(KeyError, TypeError, ValueError):
-                weights, means, covariances = (np.array(kept[name]) for name in _ARRAYS)
-                mixture = GaussianMixture(weights, means, covariances)
-                return _Step(mixture, int(kept["iterations"]), float(kept["log_likelihood"]), done=False)
+                mixture = GaussianMixture(*(kept[name] for name in _ARRAYS))
+                iterations, log_likelihood = kept["iterations"], kept["log_likelihood"]
+                fits = mixture.n_components <= self.components and mixture.n_features == found.matrix.shape[1]
+                if (
+                    fits
+                    and type(iterations) is int
+                    and 0 <= iterations < self.iterations
+                    and math.isfinite(log_likelihood)
+                ):
+                    return _Step(mixture, iterations, log_likelihood, done=False)
         settings = TrainingConfig(components=1, iterations=1, variance_floor=self.variance_floor)
         mixture, record = train(found.matrix, settings)
         return _Step(mixture, 0, record.log_likelihoods[-1], done=self.components == 1)
@@ -352,20 +553,24 @@ class _Work:
     def _keep(self, step: _Step, found: _Found) -> None:
         # JSON writes every digit of a float64: going on gives what going through would have given
         arrays = {name: getattr(step.mixture, name).tolist() for name in _ARRAYS}
-        about = {"task": self._training_task(found), "iterations": step.iterations}
+        values = {
+            "task": self._task(found),
+            "iterations": step.iterations,
+            "log_likelihood": step.log_likelihood,
+        } | arrays
         partial_file = self.folder / _PARTIAL
-        partial_file.write_text(json.dumps(about | {"log_likelihood": step.log_likelihood} | arrays), encoding="utf-8")
+        with _naming(partial_file):
+            partial_file.write_text(json.dumps(values | {"digest": _digest(values)}), encoding="utf-8")
         partial_file.replace(self.folder / _KEPT)
 
-    def _training_task(self, found: _Found) -> str:
+    def _task(self, found: _Found) -> str:
         return json.dumps([self.task, found.list_hash, self.components, self.iterations, self.variance_floor])
 
     def remove(self) -> None:
-        """Remove what was kept."""
-        for name in (_FRAMES, _JOURNAL, _KEPT, _PARTIAL):
-            (self.folder / name).unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # the user's own things are in it
-            self.folder.rmdir()
+        """Remove what was kept; the lock and the folder go when it is left."""
+        for name in _NAMES:
+            if name != _LOCK:
+                (self.folder / name).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -379,7 +584,7 @@ class _Step:
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, RecursionError):
         values = json.loads(path.read_text(encoding="utf-8"))
         if isinstance(values, dict):
             return values
@@ -405,6 +610,28 @@ def _batches(recordings: Sequence[Recording], jobs: int) -> Iterator[list[Record
 
 def _line(values: dict[str, Any]) -> bytes:
     return json.dumps(values).encode() + b"\n"
+
+
+def _append(file: BinaryIO, data: bytes) -> None:
+    with _naming(Path(file.name)):
+        file.write(data)
+        file.flush()
+
+
+def _digest(values: dict[str, Any]) -> str:
+    # every float64 is written with all its digits, so what is read back is the same text
+    return hashlib.blake2b(json.dumps(values).encode(), digest_size=16).hexdigest()
+
+
+def _update(digest: hashlib.blake2b, file: BinaryIO, size: int) -> bool:
+    """Take `size` bytes of a file into a digest, and tell whether there were so many."""
+    while size > 0:
+        block = file.read(min(size, _BLOCK_BYTES))
+        if not block:
+            return False
+        digest.update(block)
+        size -= len(block)
+    return True
 
 
 def _stamp(path: str) -> tuple[int, int] | None:

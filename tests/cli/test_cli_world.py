@@ -69,10 +69,101 @@ def test_outputs_that_cannot_be_are_refused_before_the_work(
 
 
 def test_a_work_folder_that_cannot_be(run: Run, small: Path, tmp_path: Path) -> None:
-    (tmp_path / "w.gmm.work").write_text("mine", encoding="utf-8")
-    line = one_line(run("world", "train", small, "--components", 8, "-o", tmp_path / "w.gmm"))
-    assert line == f"speakerid: {tmp_path / 'w.gmm.work'}: File exists"
-    assert (tmp_path / "w.gmm.work").read_text(encoding="utf-8") == "mine"
+    path = tmp_path / "w.gmm.work"
+    path.write_text("mine", encoding="utf-8")
+    command = ("world", "train", small, "--components", 8, "-o", tmp_path / "w.gmm")
+    line = one_line(run(*command))
+    assert line == f"speakerid: {path}: is a file, not a folder; give another --work-folder"
+    line = one_line(run(*command, "--work-folder", path / "below"))
+    assert line.startswith(f"speakerid: {path / 'below'}: the work folder cannot be made (not a directory); ")
+    assert path.read_text(encoding="utf-8") == "mine"
+
+
+def test_the_output_is_not_the_work_folders(run: Run, small: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "work"
+    for output, made in ((folder, []), (tmp_path / "new", []), (folder / "speakerid-frames.f32", [folder])):
+        for each in made:
+            each.mkdir()
+        work = output / "work" if output.name == "new" else folder
+        line = one_line(run("world", "train", small, "-o", output, "--work-folder", work))
+        assert line == f"speakerid: {output}: the work folder {work} needs this name; give another --output"
+    assert [path.name for path in tmp_path.rglob("*")] == ["work"]
+
+
+def test_what_is_read_is_not_written_over(run: Run, small: Path, tmp_path: Path, digest: Callable[[Path], str]) -> None:
+    recording, manifest, settings = (tmp_path / name for name in ("a.flac", "m.csv", "s.toml"))
+    shutil.copyfile(small / "Tom" / "tom-enroll-1.flac", recording)
+    manifest.write_text(f"path,speaker\n{recording.name},\n", encoding="utf-8")
+    settings.write_text("[front_end]\ncepstra = 13\n", encoding="utf-8")
+    (tmp_path / "link").symlink_to(recording.name)
+    (tmp_path / "hard").hardlink_to(recording)
+    before = {path: digest(path) for path in tmp_path.iterdir()}
+    for output in (*before, tmp_path / "." / "a.flac"):
+        for force in ([], ["--force"]):
+            arguments = ("world", "train", manifest, "--components", 2, "--config", settings, "-o", output)
+            line = one_line(run(*arguments, *force))
+            assert line == f"speakerid: {output}: would be written over, but it is read; give another name"
+    assert {path: digest(path) for path in tmp_path.iterdir()} == before
+
+
+def test_force_is_for_world_models(
+    run: Run, small: Path, world: Path, tmp_path: Path, digest: Callable[[Path], str]
+) -> None:
+    letter, pipe, empty, nowhere = (tmp_path / name for name in ("letter.txt", "pipe", "empty", "nowhere"))
+    letter.write_text("mine", encoding="utf-8")
+    os.mkfifo(pipe)
+    nowhere.symlink_to("missing")
+    command = ("world", "train", small, "--components", 2)
+    for force in ([], ["--force"]):
+        assert one_line(run(*command, "-o", letter, *force)) == (
+            f"speakerid: {letter}: exists and is no world model, so it is not written over; give another --output"
+        )
+        for path in (pipe, nowhere):
+            says = f"speakerid: {path}: exists and is not a regular file; give another --output"
+            assert one_line(run(*command, "-o", path, *force)) == says
+    assert letter.read_text(encoding="utf-8") == "mine"
+    empty.touch()
+    assert one_line(run(*command, "-o", empty)).endswith("exists already; give another --output, or --force")
+    world.write_bytes(world.read_bytes()[:-1])  # a damaged one may go
+    for path in (empty, world):
+        assert run(*command, "-o", path, "--force").status == 0
+        assert run("world", "show", path).status == 0
+    assert digest(empty) != digest(letter)
+
+
+def test_a_name_that_is_too_long_is_told_before_the_work(
+    run: Run, small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from speakerid.workflows import world as workflow
+
+    def work(*_: object, **__: object) -> None:
+        raise AssertionError("worked")
+
+    longest = os.pathconf(tmp_path, "PC_NAME_MAX")
+    command = ("world", "train", small, "--components", 2, "--work-folder", tmp_path / "work")
+    with monkeypatch.context() as patch:
+        patch.setattr(workflow, "analyse_for_training", work)
+        output = tmp_path / ("w" * (longest + 1))
+        assert one_line(run(*command, "-o", output)) == f"speakerid: {output}: File name too long"
+        # with a work folder beside it, that has the longer name
+        line = one_line(run(*command[:-2], "-o", tmp_path / ("w" * longest)))
+        assert line.endswith("work: the work folder cannot be made (file name too long); give another --work-folder")
+    assert list(tmp_path.iterdir()) == []
+    assert run(*command, "-o", tmp_path / ("w" * longest)).status == 0
+
+
+def test_stopped_before_anything_is_kept(
+    run: Run, small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from speakerid.workflows import world as workflow
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(workflow, "_Work", stop)
+    outcome = run("world", "train", small, "-o", tmp_path / "w.gmm")
+    assert (outcome.status, outcome.out, outcome.err.strip()) == (130, "", "speakerid: stopped; nothing is kept")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_cannot_be_used_is_said(run: Run, small: Path, tmp_path: Path, bad_inputs: dict[str, Path]) -> None:
@@ -163,7 +254,8 @@ def test_show(run: Run, world: Path) -> None:
 
 
 def test_show_of_something_else_is_one_line(run: Run, tmp_path: Path, small: Path, enrolled: Path) -> None:
-    for path in (tmp_path / "missing.gmm", tmp_path, enrolled, small / "Tom" / "tom-enroll-1.flac"):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "missing.gmm", tmp_path / "pipe", tmp_path, enrolled, small / "Tom" / "tom-enroll-1.flac"):
         for layout in ("table", "json"):
             line = one_line(run("world", "show", path, "--format", layout))
             assert line.startswith(f"speakerid: {path}: ")

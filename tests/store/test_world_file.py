@@ -22,6 +22,7 @@ from speakerid.config import FrontEndConfig, to_dict
 from speakerid.errors import WorldError
 from speakerid.mixtures import GaussianMixture
 from speakerid.store import World, read_world, write_world
+from speakerid.store.world_file import check_writable, is_world_file
 
 FRONT_END = FrontEndConfig(cepstra=2, deltas=0)
 ABOUT = {"recordings": 3, "speech_seconds": 4.5, "list_sha256": "ab" * 32, "licence": "Zoë's, CC BY 4.0"}
@@ -277,12 +278,50 @@ def test_writing_is_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.Monk
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_bytes", half)
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(OSError, match="No space left") as caught:
             write_world(path, make(seed=2))
+        assert caught.value.filename == str(path)
     assert path.read_bytes() == WHOLE
     assert list(tmp_path.iterdir()) == [path]
     write_world(path, make(seed=2))
     assert path.read_bytes() == make(seed=2).to_bytes()
+
+
+def test_a_name_as_long_as_a_name_can_be(tmp_path: Path) -> None:
+    path = tmp_path / ("w" * os.pathconf(tmp_path, "PC_NAME_MAX"))
+    check_writable(path)
+    assert list(tmp_path.iterdir()) == []
+    write_world(path, make())
+    assert read_world(path).digest == make().digest
+    assert list(tmp_path.iterdir()) == [path]
+    check_writable(path)
+    assert path.read_bytes() == WHOLE
+
+
+def test_what_cannot_be_written_is_told_before(tmp_path: Path) -> None:
+    for path in (tmp_path / ("w" * 300), tmp_path / "missing" / "w.gmm"):
+        with pytest.raises(OSError, match=r"too long|No such file") as caught:
+            check_writable(path)
+        assert caught.value.filename == str(path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_world_model_by_its_first_bytes(tmp_path: Path) -> None:
+    for data, expected in ((WHOLE, True), (WHOLE[:50], True), (WHOLE[1:], False), (b"", False), (b"SPKWORL", False)):
+        (tmp_path / "w.gmm").write_bytes(data)
+        assert is_world_file(tmp_path / "w.gmm") == expected
+
+
+def test_what_is_no_regular_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    for name in ("pipe", "link"):
+        with pytest.raises(WorldError) as caught:
+            read_world(tmp_path / name)
+        assert str(caught.value) == f"{tmp_path / name}: no world model: not a regular file"
+    write_world(tmp_path / "w.gmm", make())
+    (tmp_path / "another").symlink_to("w.gmm")
+    assert read_world(tmp_path / "another").digest == make().digest
 
 
 def test_nothing_is_run(python: Callable[..., Any], tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import itertools
+import json
 import os
 import shutil
 import signal
@@ -16,7 +18,7 @@ import pytest
 from numpy.typing import NDArray
 
 from speakerid.audio import Recording
-from speakerid.config import Config, FrontEndConfig, TrainingConfig
+from speakerid.config import Config, DecisionConfig, FrontEndConfig, TrainingConfig
 from speakerid.errors import UsageError
 from speakerid.frontend import finish
 from speakerid.mixtures import GaussianMixture, accumulate, split_components, train
@@ -223,7 +225,7 @@ def test_nothing_that_can_be_used(
 
 
 def test_too_little_speech_is_one_line_and_the_frames_are_of_use(
-    make: Callable[..., WorldReport], some: list[Recording]
+    make: Callable[..., WorldReport], some: list[Recording], tmp_path: Path
 ) -> None:
     n = len(frames_of(some))
     most = n // 50
@@ -232,11 +234,24 @@ def test_too_little_speech_is_one_line_and_the_frames_are_of_use(
     needed = (most + 1) / 2
     assert str(caught.value) == (
         f"{most + 1} components need {needed:.0f} s of speech at least, and there are {n / 100:.0f} s: "
-        "use more recordings or fewer components"
+        f"use more recordings or fewer components; the analysis is kept in {tmp_path / 'w.gmm.work'}: "
+        f"with --components {most} or less it goes on at once"
     )
     report = make(components=4)
     assert report.resumed
     assert report.world.mixture.n_components == 4
+
+
+def test_too_little_speech_for_any_model_keeps_nothing(
+    make: Callable[..., WorldReport], some: list[Recording], tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=r"2 components need 1 s of speech .* use more recordings$"):
+        make(
+            [Recording(some[0].path, start=1.0, end=1.3)],
+            components=2,
+            config=Config(decision=DecisionConfig(minimum_speech_seconds=0.1)),
+        )
+    assert names(tmp_path) == []
 
 
 def test_a_file_that_cannot_be_written_costs_no_work(
@@ -372,10 +387,24 @@ def test_a_file_that_was_written_again_is_read_again(
     assert make([mine, *some[2:]]).world.digest == make(some[1:]).world.digest
 
 
+def without_line(data: bytes, number: int) -> bytes:
+    lines = data.splitlines(keepends=True)
+    return b"".join(lines[:number] + lines[number + 1 :])
+
+
+def with_nan(data: bytes) -> bytes:
+    array = np.frombuffer(data, np.float32).copy()
+    array[len(array) // 2] = np.nan
+    return array.tobytes()
+
+
 @pytest.mark.parametrize(
     ("name", "damage"),
     [
         ("speakerid-frames.f32", lambda data: data[:-1000]),
+        ("speakerid-frames.f32", with_nan),
+        ("speakerid-frames.f32", lambda data: bytes([data[0] ^ 1]) + data[1:]),
+        ("speakerid-frames.f32", lambda data: data[-160:] + data[160:-160] + data[:160]),
         ("speakerid-frames.f32", lambda data: data + b"half a recording"),
         ("speakerid-frames.f32", None),
         ("speakerid-frames.jsonl", lambda data: data[:-20]),
@@ -383,11 +412,21 @@ def test_a_file_that_was_written_again_is_read_again(
         ("speakerid-frames.jsonl", lambda data: b""),
         ("speakerid-frames.jsonl", lambda data: data + b'{"content_hash'),
         ("speakerid-frames.jsonl", lambda data: data + b"[]\n"),
+        ("speakerid-frames.jsonl", lambda data: data + b"7\n"),
+        ("speakerid-frames.jsonl", lambda data: data + b"[" * 100_000 + b"\n"),
+        ("speakerid-frames.jsonl", lambda data: data + data.splitlines(keepends=True)[-1]),
+        ("speakerid-frames.jsonl", lambda data: without_line(data, 3)),
+        ("speakerid-frames.jsonl", lambda data: data.replace(b'"frames": ', b'"frames": 1', 1)),
+        ("speakerid-frames.jsonl", lambda data: data.replace(b'"problem": null', b'"problem": {}', 1)),
         ("speakerid-frames.jsonl", lambda data: b"\xff\x00" + data),
         ("speakerid-frames.jsonl", None),
         ("speakerid-mixture.json", lambda data: data[: len(data) // 2]),
         ("speakerid-mixture.json", lambda data: b"[1, 2]"),
         ("speakerid-mixture.json", lambda data: data.replace(b'"means": [[', b'"means": [[NaN, ')),
+        ("speakerid-mixture.json", lambda data: data.replace(b'"means": [[', b'"means": [[1')),
+        ("speakerid-mixture.json", lambda data: data.replace(b'"iterations": ', b'"iterations": 1')),
+        ("speakerid-mixture.json", lambda data: data.replace(b'"digest": "', b'"digest": "0')),
+        ("speakerid-mixture.json", lambda data: b'{"a":' * 100_000),
         ("speakerid-mixture.json", None),
         ("speakerid-mixture.partial", lambda data: b"half"),
     ],
@@ -408,6 +447,58 @@ def test_half_written_leftovers_are_not_believed(
         path.write_bytes(damage(path.read_bytes() if path.exists() else b""))
     assert make().world.digest == whole.world.digest
     assert names(tmp_path) == ["w.gmm"]
+
+
+def test_what_is_before_the_damage_is_believed(
+    make: Callable[..., WorldReport], whole: WorldReport, tmp_path: Path
+) -> None:
+    with pytest.raises(StoppedError):
+        make(trained=stop_after(1))
+    work = tmp_path / "w.gmm.work"
+    lines = (work / "speakerid-frames.jsonl").read_text(encoding="utf-8").splitlines()
+    before = sum(json.loads(line)["frames"] for line in lines[1:5])
+    with (work / "speakerid-frames.f32").open("r+b") as file:
+        file.seek(160 * before)  # the fifth recording
+        file.write(b"\0\0\0\0")
+    done: list[int] = []
+    assert make(analysed=done.append).world.digest == whole.world.digest
+    assert done == [5, 6, 7, 8, 9]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"frames": -1},
+        {"frames": 0.0},
+        {"frames": True},
+        {"frames": 10**30},
+        {"content_hash": None},
+        {"problem": "none"},
+        {"problem": {"path": "a", "reason": "empty"}},
+        {"problem": {"path": "a", "reason": "empty", "message": 3}},
+    ],
+    ids=str,
+)
+def test_a_line_of_other_types_is_not_believed_whatever_its_digest(
+    make: Callable[..., WorldReport], whole: WorldReport, tmp_path: Path, wrong: dict[str, Any]
+) -> None:
+    with pytest.raises(StoppedError):
+        make(analysed=stop_after(1))
+    journal = tmp_path / "w.gmm.work" / "speakerid-frames.jsonl"
+    head, first = (json.loads(line) for line in journal.read_text(encoding="utf-8").splitlines())
+    entry = {key: value for key, value in first.items() if key != "digest"}
+    frames = (tmp_path / "w.gmm.work" / "speakerid-frames.f32").read_bytes()
+
+    def text(entry: dict[str, Any]) -> str:
+        line = json.dumps(entry) + "\n"
+        digest = hashlib.blake2b(head["task"].encode() + line.encode() + frames, digest_size=16).hexdigest()
+        return json.dumps(head) + "\n" + json.dumps(entry | {"digest": digest}) + "\n"
+
+    assert text(entry) == journal.read_text(encoding="utf-8")
+    journal.write_text(text(entry | wrong), encoding="utf-8")
+    report = make()
+    assert not report.resumed
+    assert report.world.digest == whole.world.digest
 
 
 def test_what_a_kill_left_half_written_is_removed(make: Callable[..., WorldReport], tmp_path: Path) -> None:
@@ -471,7 +562,8 @@ def test_a_process_that_is_stopped(
         child.send_signal(how)
         _out, err = child.communicate(timeout=60)
     if how == signal.SIGINT:
-        assert (child.returncode, err.lstrip()) == (130, "speakerid: stopped; what was complete is kept\n")
+        told = f"stopped; what is done is kept in {tmp_path / 'w.gmm.work'}; the same command goes on"
+        assert (child.returncode, err.lstrip()) == (130, f"speakerid: {told}\n")
     else:
         assert child.returncode == -signal.SIGKILL
     work = tmp_path / "w.gmm.work"
@@ -481,6 +573,116 @@ def test_a_process_that_is_stopped(
     again = run(*arguments)
     assert (again.status, again.err) == (0, "went on with an earlier run\n")
     assert read_world(tmp_path / "w.gmm").digest == whole.world.digest
+    assert names(tmp_path) == ["w.gmm"]
+
+
+def test_two_processes_do_not_share_a_work_folder(
+    tmp_path: Path, small: Path, start_python: Callable[..., Any], run: Callable[..., Any], whole: WorldReport
+) -> None:
+    work = tmp_path / "work"
+    first = ("world", "train", small, "--components", 8, "--output", tmp_path / "w.gmm", "--work-folder", work)
+    second = ("world", "train", small, "--components", 4, "--output", tmp_path / "v.gmm", "--work-folder", work)
+    with start_python(CHILD, "analysis", 4, *first, "--jobs", 1) as child:
+        assert child.stdout.readline() == "there\n"
+        before = {path.name: path.read_bytes() for path in work.iterdir()}
+        refused = run(*second)
+        assert (refused.status, refused.out, refused.err) == (
+            2, "", f"speakerid: another training uses {work}; wait for it or give another --work-folder\n",
+        )  # fmt: skip
+        assert {path.name: path.read_bytes() for path in work.iterdir()} == before
+        assert run(*second[:-1], tmp_path / "other").status == 0
+        _out, err = child.communicate("go on\n", timeout=60)
+    assert (child.returncode, err.strip()) == (0, "")
+    assert read_world(tmp_path / "w.gmm").digest == whole.world.digest
+    assert names(tmp_path) == ["v.gmm", "w.gmm"]
+    assert run(*second, "--force").status == 0
+
+
+def test_a_lock_that_was_removed_meanwhile_is_the_lock_of_nobody(
+    make: Callable[..., WorldReport], whole: WorldReport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another training ends between the opening and the locking of its file."""
+    real, locked = workflow._lock, []
+
+    def late(number: int) -> None:
+        if not locked:
+            shutil.rmtree(tmp_path / "w.gmm.work")
+        real(number)
+        locked.append(number)
+
+    monkeypatch.setattr(workflow, "_lock", late)
+    seen: list[bool] = []
+    report = make(analysed=lambda _n: seen.append((tmp_path / "w.gmm.work" / "speakerid-lock").exists()))
+    assert (len(locked), set(seen)) == (2, {True})
+    assert report.world.digest == whole.world.digest
+    assert names(tmp_path) == ["w.gmm"]
+
+
+def test_where_files_cannot_be_locked(
+    make: Callable[..., WorldReport], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(_number: int) -> None:
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr(workflow, "_lock", never)
+    with pytest.raises(UsageError, match=r"work: cannot be locked \(no locks available\); give another --work-folder"):
+        make()
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link", "folder"])
+def test_a_name_in_the_work_folder_that_is_no_file(
+    make: Callable[..., WorldReport], some: list[Recording], tmp_path: Path, kind: str
+) -> None:
+    path = tmp_path / "work" / "speakerid-frames.f32"
+    path.parent.mkdir()
+    (tmp_path / "mine").write_text("mine", encoding="utf-8")
+    {"pipe": os.mkfifo, "link": lambda p: p.symlink_to(tmp_path / "mine"), "folder": Path.mkdir}[kind](path)
+    with pytest.raises(
+        UsageError, match=r"frames\.f32: is not a regular file; remove it or give another --work-folder"
+    ):
+        make(work_folder=path.parent)
+    assert (tmp_path / "mine").read_text(encoding="utf-8") == "mine"
+
+
+FULL = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
+sys.argv = ["speakerid", *sys.argv[2:]]
+from speakerid.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("most", "components", "analysed", "name"),
+    [
+        (0, 8, False, "w.gmm.work/speakerid-frames.jsonl"),
+        (400_000, 8, False, "w.gmm.work/speakerid-frames.f32"),
+        (1000, 8, True, "w.gmm.work/speakerid-mixture.partial"),
+        (1000, 1, True, "w.gmm"),
+    ],
+)
+def test_a_disk_that_is_full_is_told_with_the_file(
+    most: int,
+    components: int,
+    analysed: bool,
+    name: str,
+    tmp_path: Path,
+    small: Path,
+    make: Callable[..., WorldReport],
+    python: Callable[..., Any],
+    run: Callable[..., Any],
+) -> None:
+    """Here the files may not be larger than so much, which the system tells in the same way."""
+    arguments = ("world", "train", str(small), "--components", str(components), "-o", str(tmp_path / "w.gmm"))
+    if analysed:
+        with pytest.raises(StoppedError):
+            make(gather_for_world([str(small)]).recordings, analysed=stop_after(9))
+    outcome = python(FULL, str(most), *arguments, "--jobs", "1")
+    assert (outcome.status, outcome.out) == (2, "")
+    assert outcome.err == f"speakerid: {tmp_path / name}: File too large\n"
+    again = run(*arguments)
+    assert (again.status, again.err) == (0, "" if most == 0 else "went on with an earlier run\n")
     assert names(tmp_path) == ["w.gmm"]
 
 
