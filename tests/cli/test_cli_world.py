@@ -134,7 +134,7 @@ def test_force_is_for_world_models(
 def test_a_name_that_is_too_long_is_told_before_the_work(
     run: Run, small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from speakerid.workflows import world as workflow
+    from speakerid.workflows import world_work as workflow
 
     def work(*_: object, **__: object) -> None:
         raise AssertionError("worked")
@@ -155,12 +155,11 @@ def test_a_name_that_is_too_long_is_told_before_the_work(
 def test_stopped_before_anything_is_kept(
     run: Run, small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from speakerid.workflows import world as workflow
 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(workflow, "_Work", stop)
+    monkeypatch.setattr("speakerid.workflows.world.WorldWork", stop)
     outcome = run("world", "train", small, "-o", tmp_path / "w.gmm")
     assert (outcome.status, outcome.out, outcome.err.strip()) == (130, "", "speakerid: stopped; nothing is kept")
     assert list(tmp_path.iterdir()) == []
@@ -227,7 +226,7 @@ def test_the_front_end_is_the_settings(run: Run, small: Path, tmp_path: Path) ->
 def test_fewer_components_than_asked_for_are_told(
     run: Run, small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from speakerid.workflows import world as workflow
+    from speakerid.workflows import world_work as workflow
 
     monkeypatch.setattr(workflow, "split_components", lambda mixture, _n: mixture)
     outcome = run("world", "train", small, "--components", 8, "-o", tmp_path / "w.gmm")

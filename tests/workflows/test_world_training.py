@@ -23,7 +23,7 @@ from speakerid.errors import UsageError
 from speakerid.frontend import finish
 from speakerid.mixtures import GaussianMixture, accumulate, split_components, train
 from speakerid.store import World, read_world
-from speakerid.workflows import world as workflow
+from speakerid.workflows import world_work as workflow
 from speakerid.workflows.analysis import analyse_for_training
 from speakerid.workflows.world import WorldReport, gather_for_world, train_world
 
@@ -522,7 +522,7 @@ def test_the_users_own_files_stay(make: Callable[..., WorldReport], tmp_path: Pa
 
 CHILD = """
 import itertools, sys
-from speakerid.workflows import world
+from speakerid.workflows import world_work as world
 moment, count = sys.argv[1], int(sys.argv[2])
 calls = itertools.count(1)
 def waiting(real):
@@ -536,7 +536,7 @@ def waiting(real):
 if moment == "analysis":
     world.finish = waiting(world.finish)
 else:
-    world._Work._keep = waiting(world._Work._keep)
+    world.WorldWork._keep = waiting(world.WorldWork._keep)
 sys.argv = ["speakerid", *sys.argv[3:]]
 from speakerid.cli import main
 main()
