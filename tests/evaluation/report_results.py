@@ -18,7 +18,7 @@ def made_up_results(*, seed: int, qualities: tuple[float, ...] = (3.0,), **kind:
     for number, quality in enumerate(qualities):
         outcome = made_up_outcome(seed=seed, quality=quality, **kind)
         figures = Figures(outcome, seed=seed, n_replicates=50)
-        name = ("default", "reynolds1995", "fast")[number]
+        name = ("default", "reynolds1995", "fast", "another")[number]
         config = to_dict(Config())
         if number:
             config["front_end"]["cepstra"] = 12 + number
@@ -26,6 +26,7 @@ def made_up_results(*, seed: int, qualities: tuple[float, ...] = (3.0,), **kind:
         systems.append(
             {
                 "system": name,
+                "score": "log-likelihood less that of the best other speaker enrolled",
                 **summarise(outcome, figures),
                 "config": config,
                 "problems": [{"path": "enrol/x.wav", "reason": "no_speech", "message": "enrol/x.wav: no speech found"}],

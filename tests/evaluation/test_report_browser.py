@@ -106,6 +106,25 @@ def test_no_width_scrolls_sideways(show: Callable[..., Opened], compared: Any, l
         assert outside == 0
 
 
+@pytest.mark.parametrize("width", [1280, 1400])
+def test_no_table_that_could_fit_is_cut(show: Callable[..., Opened], large: Any, width: int) -> None:
+    four = made_up_results(
+        seed=2, qualities=(3.0, 2.5, 2.0, 2.8), n_speakers=8, strangers=20, threshold=0.5, undecided=2
+    )
+    names = {f"speaker {i:03d}": f"Firstname Lastname {i}" for i in range(8)}
+    paths = {each["path"]: f"corpus/{'a-long-folder/' * 6}{n}.wav" for n, each in enumerate(four["trials"])}
+    left_out = made_up_results(seed=5, n_speakers=12, left_out=True)
+    clip = dict.fromkeys(four["hardest"], b"fLaC")
+    for results, clips in ((renamed(four, names | paths), clip), (left_out, {}), (large, {})):
+        opened = show(render_report(results, clips=clips), width=width)
+        opened.page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true })")
+        cut = opened.page.eval_on_selector_all(
+            ".scroll",
+            "all => all.filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.getAttribute('aria-label'))",
+        )
+        assert cut == []
+
+
 def test_wide_pages_use_the_width_and_narrow_ones_stack(show: Callable[..., Opened], compared: Any) -> None:
     def tiles_in_a_row(width: int) -> int:
         page = show(render_report(compared), width=width).page
@@ -304,7 +323,8 @@ def test_everything_can_be_read_without_a_script(show: Callable[..., Opened], la
     page = show(render_report(large), script=False).page
     assert page.locator("svg.drawn").count() >= 8
     assert "scripts are off here" in page.locator(".drawn-matrix noscript").inner_text()
-    assert page.locator("#confusions tbody tr").count() == len(large["worst_pairs"]) + 250
+    strangers = {(each["speaker"], each["decision"]) for each in large["trials"] if not each["known"]}
+    assert page.locator("#confusions tbody tr").count() == len(large["worst_pairs"]) + 250 + len(strangers)
     assert page.locator("button").count() == 0
 
 

@@ -8,7 +8,10 @@
 ==================  ====================================================================================================
 ``words``           how numbers are written, and the figures' names
 ``contents``        what the page says: results → plain values for the template
-``tables``          the same for its long tables and the confusion matrix
+``headlines``       the same for the figures at its top, and for systems compared
+``tables``          for its long tables and the confusion matrix
+``recordings``      for its tables of recordings
+``plates``          for pictures with what stands around them
 ``pictures``        curves, drawn by matplotlib
 ``page.html.jinja`` the page, with ``style.css`` and ``page.js``
 ==================  ====================================================================================================

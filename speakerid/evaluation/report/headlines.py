@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ from speakerid.evaluation.report.words import (
     Figure,
     at,
     count,
+    digits_of,
     is_number,
     number,
     pair,
@@ -24,6 +26,8 @@ __all__ = ["Headline", "comparison", "headlines", "verdict"]
 Results = Mapping[str, Any]
 # below, a difference would be as large in one of twenty comparisons of equal systems
 _NOTABLE = 0.05
+# among fewer, most are among the first five by chance
+_LEAST_FOR_TOP5 = 11
 
 
 @dataclass(frozen=True)
@@ -62,9 +66,10 @@ def verdict(results: Results) -> str | None:
         return f"{of} fit the right one of {count(n)} speakers best."
     eer = at(results, "verification", "eer")
     if is_number(eer):
+        digits = digits_of(eer, at(results, "verification", "eer_ci95"))
         return (
-            f"Asked whether a recording is of the speaker it is claimed to be, the system is wrong in {percent(eer)} of"
-            " the trials when both kinds of error are made equally often."
+            f"Asked whether a recording is of the speaker it is claimed to be, the system is wrong in"
+            f" {percent(eer, digits)} of the trials when both kinds of error are made equally often."
         )
     return None
 
@@ -83,32 +88,44 @@ def _top1(results: Results) -> Headline | None:
     if is_number(n) and n > 1:
         meaning += f" Guessing would give {percent(1 / n)}."
     small = []
-    if again := pair(at(results, "top1_ci95_bootstrap")):
+    ends, resampled = at(results, "top1_ci95"), at(results, "top1_ci95_bootstrap")
+    digits = digits_of(value, ends, resampled)
+    if again := pair(resampled, digits):
         small.append(f"Resampling speakers and recordings: {again}")
     if is_number(n_known):
         small.append(f"{count(round(value * n_known))} of {count(n_known)} recordings")
     return Headline(
-        "Right speaker first", "top-1 accuracy", percent(value), pair(at(results, "top1_ci95")), meaning, small
-    )
+        "Right speaker first", "top-1 accuracy", percent(value, digits), pair(ends, digits), meaning, small
+    )  # fmt: skip
 
 
 def _top5(results: Results) -> Headline | None:
-    # among five or fewer everybody is among the first five
-    if not is_number(value := at(results, "top5")) or (at(results, "n_speakers") or 0) <= 5:
+    if not is_number(value := at(results, "top5")) or _few(results):
         return None
-    return Headline(
-        "Right speaker among the first five", "top-5 accuracy", percent(value), pair(at(results, "top5_ci95")),
+    return _of_rate(
+        "Right speaker among the first five", "top-5 accuracy", value, at(results, "top5_ci95"),
         "How often a person who looks at the five best suggestions finds the right one.",
     )  # fmt: skip
+
+
+def _few(results: Results) -> bool:
+    return (at(results, "n_speakers") or 0) < _LEAST_FOR_TOP5
+
+
+def _of_rate(label: str, term: str, value: Any, ends: Any, meaning: str, small: Sequence[str] = ()) -> Headline:
+    digits = digits_of(value, ends)
+    return Headline(label, term, percent(value, digits), pair(ends, digits), meaning, [*small])
 
 
 def _open_set(results: Results) -> Headline | None:
     if not is_number(value := at(results, "open_set", "eer")):
         return None
-    return Headline(
-        "Stranger or enrolled?", "open-set equal error rate", percent(value), pair(at(results, "open_set", "eer_ci95")),
-        f"With the threshold where both errors are equal, of 100 strangers {rate(value)} get a name, and of 100 recordings"
-        f" of enrolled speakers {rate(value)} are turned away.",
+    ends = at(results, "open_set", "eer_ci95")
+    text = rate(value, digits_of(value, ends)) if value else "none"
+    return _of_rate(
+        "Stranger or enrolled?", "open-set equal error rate", value, ends,
+        f"With the threshold where both errors are equal, of 100 strangers {text} get a name, and of 100 recordings"
+        f" of enrolled speakers {text} are turned away.",
     )  # fmt: skip
 
 
@@ -116,34 +133,46 @@ def _named_at_false_alarms(results: Results) -> Headline | None:
     open_set = at(results, "open_set")
     if not is_number(value := at(open_set, "dir_at_far_1pct")):
         return None
-    small = [
-        f"When {far} of 100 may: {percent(at(open_set, f'dir_at_far_{far}pct'))}"
-        for far in (5, 10)
-        if is_number(at(open_set, f"dir_at_far_{far}pct"))
-    ]
+    ends = at(open_set, "dir_at_far_1pct_ci95")
+    others = {far: at(open_set, f"dir_at_far_{far}pct") for far in (5, 10)}
+    digits = digits_of(value, ends, [*others.values()])
+    small = [f"When {far} of 100 may: {percent(each, digits)}" for far, each in others.items() if is_number(each)]
     n = at(results, "n_strangers")
     if is_number(n) and 0 < n < 100:
         small.append(f"With {count(n)} strangers 1 of 100 is less than one of them, so none may")
     return Headline(
-        "Named rightly, strangers kept out", "detection and identification rate at 1 % false alarms", percent(value),
-        pair(at(open_set, "dir_at_far_1pct_ci95")),
+        "Named rightly, strangers kept out", "detection and identification rate at 1 % false alarms",
+        percent(value, digits), pair(ends, digits),
         "Enrolled speakers' recordings that get the right name when only 1 of 100 strangers may get one.", small,
     )  # fmt: skip
 
 
 def _in_use(results: Results) -> Headline | None:
     open_set = at(results, "open_set")
-    if not is_number(named := at(open_set, "strangers_named")):
-        return None
+    named, refused = at(open_set, "strangers_named"), at(results, "known_refused")
+    threshold = f"at the threshold in use, {number(at(results, 'threshold'))}"
+    if not is_number(named):
+        return _refused_only(results, threshold) if is_number(refused) else None
     small = []
-    if is_number(refused := at(open_set, "known_refused")):
-        ends = pair(at(open_set, "known_refused_ci95"))
-        small.append(f"Enrolled speakers turned away: {percent(refused)}" + (f" ({ends})" if ends else ""))
-    return Headline(
-        "Strangers who were given a name", f"at the threshold in use, {number(at(open_set, 'threshold'))}",
-        percent(named), pair(at(open_set, "strangers_named_ci95")),
+    if is_number(refused):
+        ends = at(results, "known_refused_ci95")
+        digits = digits_of(refused, ends)
+        interval = pair(ends, digits)
+        small.append(
+            f"Enrolled speakers turned away: {percent(refused, digits)}" + (f" ({interval})" if interval else "")
+        )
+    return _of_rate(
+        "Strangers who were given a name", threshold, named, at(open_set, "strangers_named_ci95"),
         "What the threshold that was set does: lower it and more strangers get a name, raise it and more enrolled speakers"
         " are turned away.", small,
+    )  # fmt: skip
+
+
+def _refused_only(results: Results, threshold: str) -> Headline:
+    return _of_rate(
+        "Enrolled speakers turned away", threshold, at(results, "known_refused"), at(results, "known_refused_ci95"),
+        "Enrolled speakers' recordings that get no name because they score below the threshold that was set, or could not be"
+        " judged. How many strangers it keeps out was not measured.",
     )  # fmt: skip
 
 
@@ -156,10 +185,12 @@ def _eer(results: Results) -> Headline | None:
         small.append(f"{count(targets)} true and {count(others)} false claims")
     if is_number(threshold := at(verification, "eer_threshold")):
         small.append(f"Threshold {number(threshold)}")
-    return Headline(
-        "Is this that speaker?", "equal error rate, EER", percent(value), pair(at(verification, "eer_ci95")),
-        f"With the threshold where both errors are equal, of 100 true claims {rate(value)} are refused, and of 100 false"
-        f" claims {rate(value)} are believed.", small,
+    ends = at(verification, "eer_ci95")
+    text = rate(value, digits_of(value, ends)) if value else "none"
+    return _of_rate(
+        "Is this that speaker?", "equal error rate, EER", value, ends,
+        f"With the threshold where both errors are equal, of 100 true claims {text} are refused, and of 100 false"
+        f" claims {text} are believed.", small,
     )  # fmt: skip
 
 
@@ -205,63 +236,69 @@ def comparison(systems: Sequence[Results], differences: Sequence[Any]) -> dict[s
     by_number = {
         number: difference for number, difference in enumerate(differences, 1) if isinstance(difference, Mapping)
     }
-    rows = []
+    replicates = at(systems[0], "intervals", "replicates")
+    rows: list[dict[str, Any]] = []
     for figure in FIGURES:
+        if figure.key == "top5" and _few(systems[0]):
+            continue
         values = [at(system, *figure.place) for system in systems]
         if not any(map(is_number, values)):
             continue
+        intervals = [at(system, *figure.interval) for system in systems]
+        compared = [at(by_number.get(number), "figures", figure.key) for number in range(len(systems))]
+        digits = digits_of(values, *intervals)
+        # a difference must not be rounded to none
+        if any(is_number(d := at(each, "difference")) and 0 < abs(d) < 0.0005 for each in compared):
+            digits = 2
         rows.append(
             {
                 "label": figure.label,
                 "better": "higher" if figure.more_is_better else "lower",
                 "cells": [
                     {
-                        "value": _written(value, figure),
-                        "interval": pair(at(system, *figure.interval), is_rate=figure.is_rate),
-                        "difference": _difference(at(by_number.get(number), "figures", figure.key), figure),
+                        "value": percent(value, digits) if figure.is_rate else number(value),
+                        "interval": pair(interval, digits, is_rate=figure.is_rate),
+                        "difference": _difference(difference, figure, digits, replicates),
+                        "counts": _counts(at(by_number.get(n), "mcnemar")) if figure.key == "top1" else None,
                     }
-                    for number, (system, value) in enumerate(zip(systems, values, strict=True))
+                    for n, (value, interval, difference) in enumerate(zip(values, intervals, compared, strict=True))
                 ],
             }
         )
-    tests = [at(by_number.get(number), "mcnemar") for number in range(len(systems))]
-    return {"rows": rows, "mcnemar": [_mcnemar(test) for test in tests] if any(tests) else []}
+    return {"rows": rows, "with_mcnemar": any(cell["counts"] for row in rows for cell in row["cells"])}
 
 
-def _written(value: Any, figure: Figure) -> str:
-    return percent(value) if figure.is_rate else number(value)
-
-
-def _difference(values: Any, figure: Figure) -> dict[str, Any] | None:
+def _difference(values: Any, figure: Figure, digits: int, replicates: Any) -> dict[str, Any] | None:
     difference = at(values, "difference")
     if not is_number(difference):
         return None
-    p = at(values, "p_value")
+    p, test = at(values, "p_value"), at(values, "test")
     text = (
-        f"{rate(difference, signed=True)} points"
+        f"{rate(difference, digits, signed=True)} points"
         if figure.is_rate
         else ("+" if difference > 0 else "") + number(difference)
     )
     notable = is_number(p) and p < _NOTABLE and difference != 0
     return {
         "text": text,
-        "interval": pair(at(values, "ci95"), is_rate=figure.is_rate, signed=True),
-        "p": _p_value(p),
+        "interval": pair(at(values, "ci95"), digits, is_rate=figure.is_rate, signed=True),
+        "p": _p_value(p, replicates if test != "McNemar" else None),
         "verdict": ("better" if (difference > 0) == figure.more_is_better else "worse") if notable else None,
     }
 
 
-def _mcnemar(test: Any) -> dict[str, str] | None:
-    if not isinstance(test, Mapping):
-        return None
-    return {
-        "only_system": count(at(test, "only_system")),
-        "only_baseline": count(at(test, "only_baseline")),
-        "p": _p_value(at(test, "p_value")),
-    }
+def _counts(test: Any) -> dict[str, str] | None:
+    """How many recordings only one of two systems has right."""
+    here, there = at(test, "only_system"), at(test, "only_baseline")
+    return {"here": count(here), "there": count(there)} if is_number(here) and is_number(there) else None
 
 
-def _p_value(p: Any) -> str:
+def _p_value(p: Any, replicates: Any) -> str:
+    """A bootstrap's can be no smaller than 2 of its replicates and one; then that is all it says."""
     if not is_number(p):
-        return MISSING
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
+        return f"p: {MISSING}"
+    if p < 0.001:
+        return "p < 0.001"
+    if is_number(replicates) and p <= 1.01 * (least := 2 / (replicates + 1)):
+        return f"p ≤ {math.ceil(1000 * least) / 1000:g}"
+    return f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"

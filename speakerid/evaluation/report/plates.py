@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from speakerid.evaluation.report import pictures
-from speakerid.evaluation.report.words import MISSING, at, count, is_number, pair, percent
+from speakerid.evaluation.report.words import MISSING, at, count, digits_of, is_number, pair, percent
 
 __all__ = ["plates"]
 
@@ -36,7 +36,7 @@ def _plate(
     *,
     notes: Sequence[str | None] = (),
     head: Sequence[str] = (),
-    rows: Sequence[Sequence[str]] = (),
+    rows: Sequence[Sequence[Any]] = (),
     legend: str = "systems",
 ) -> Plate:
     """A picture; `notes` stand beside the systems' names in its legend, one each."""
@@ -58,13 +58,18 @@ def _cmc(systems: Sequence[Results]) -> Plate | None:
     if longest < 2:
         return None
     ranks = sorted({rank for rank in _RANKS if rank < longest} | {longest})
+    shares = [[_get(curve, rank - 1) for curve in curves] for rank in ranks]
+    digits = digits_of(*shares)
     return _plate(
         "cmc",
         "Place of the right speaker",
         pictures.draw_cmc("cmc", "CMC curve: share of recordings whose speaker is among the first so many", curves),
         "Cumulative match characteristic (CMC): how often the right speaker is among the best 1, 2, 3 … suggestions.",
         head=["speakers looked at"],
-        rows=[[count(rank), *(percent(_get(curve, rank - 1)) for curve in curves)] for rank in ranks],
+        rows=[
+            [count(rank), *(_cell(percent(each, digits)) for each in row)]
+            for rank, row in zip(ranks, shares, strict=True)
+        ],
     )
 
 
@@ -97,7 +102,8 @@ def _bins(systems: Sequence[Results], key: str, title: str, x: str, caption: str
         return None
     lows = sorted({b["low"]: b for each in bins for b in each}.items())
     by_low = [{b["low"]: b for b in each} for each in bins]
-    rows = [[_range(b), *(_share(each.get(low)) for each in by_low)] for low, b in lows]
+    digits = _digits(bins)
+    rows = [[_range(b), *(_share(each.get(low), digits) for each in by_low)] for low, b in lows]
     svg = pictures.draw_bins(key.replace("_", "-"), caption, bins, x=x)
     return _plate(key.replace("_", "-"), title, svg, caption, head=["seconds"], rows=rows)
 
@@ -107,12 +113,19 @@ def _range(each: Results, unit: str = "") -> str:
     return f"{low:g} to {high:g}{unit}" if is_number(high) else f"{low:g}{unit} or more"
 
 
-def _share(each: Results | None) -> str:
+def _cell(value: str, interval: str | None = None) -> dict[str, str | None]:
+    return {"value": value, "interval": interval}
+
+
+def _digits(bins: Sequence[Sequence[Results]]) -> int:
+    return digits_of(*((at(b, "share"), at(b, "ci95")) for each in bins for b in each))
+
+
+def _share(each: Results | None, digits: int) -> dict[str, str | None]:
     if each is None or not is_number(at(each, "share")):
-        return MISSING
-    ends = pair(at(each, "ci95"))
-    so_many = f"{count(at(each, 'right'))} of {count(at(each, 'n'))}: {percent(each['share'])}"
-    return so_many + (f" ({ends})" if ends else "")
+        return _cell(MISSING)
+    so_many = f"{count(at(each, 'right'))} of {count(at(each, 'n'))}: {percent(each['share'], digits)}"
+    return _cell(so_many, pair(at(each, "ci95"), digits))
 
 
 def _by_size(systems: Sequence[Results]) -> Plate | None:
@@ -121,6 +134,7 @@ def _by_size(systems: Sequence[Results]) -> Plate | None:
     if len(sizes) < 2:
         return None
     by_size = [{at(row, "n"): at(row, "accuracy") for row in curve} for curve in curves]
+    digits = digits_of(*([*each.values()] for each in by_size))
     caption = "Accuracy to expect if only so many of these speakers were enrolled, drawn at random."
     return _plate(
         "by-size",
@@ -128,7 +142,7 @@ def _by_size(systems: Sequence[Results]) -> Plate | None:
         pictures.draw_by_size("by-size", caption, curves),
         caption,
         head=["speakers enrolled"],
-        rows=[[count(n), *(percent(each.get(n)) for each in by_size)] for n in sizes],
+        rows=[[count(n), *(_cell(percent(each.get(n), digits)) for each in by_size)] for n in sizes],
     )
 
 
@@ -172,7 +186,9 @@ def _det_of(
     if eers[0] == 0:
         caption += " There is a threshold without an error, so the line keeps to the edges."
     svg = pictures.draw_det(name, caption, parts, n_miss=n_miss, n_false=n_false, x=x, y=y)
-    return _plate(name, title, svg, caption, notes=[f"EER {percent(eer)}" if is_number(eer) else None for eer in eers])
+    digits = digits_of(*eers) if len(systems) > 1 else digits_of(eers[0], at(parts[0], "eer_ci95"))
+    notes = [f"EER {percent(eer, digits)}" if is_number(eer) else None for eer in eers]
+    return _plate(name, title, svg, caption, notes=notes)
 
 
 def _reliability(systems: Sequence[Results]) -> Plate | None:
@@ -191,17 +207,18 @@ def _reliability(systems: Sequence[Results]) -> Plate | None:
         caption += f" Prior: {percent(prior)}, the share of true claims."
     lows = sorted({b["low"]: b for each in bins for b in each}.items())
     by_low = [{b["low"]: b for b in each} for each in bins]
+    digits = _digits(bins)
     return _plate(
         "reliability",
         "Do the scores mean what they say?",
         pictures.draw_reliability("reliability", caption, bins),
         caption,
-        notes=[f"mean distance {percent(error)}" if is_number(error) else None for error in errors],
+        notes=[f"mean distance {percent(error, digits_of(*errors))}" if is_number(error) else None for error in errors],
         head=["probability said, %"],
         rows=[
             [
                 _range({"low": 100 * low, "high": 100 * (at(b, "high") or 1)}),
-                *(_share(each.get(low)) for each in by_low),
+                *(_share(each.get(low), digits) for each in by_low),
             ]
             for low, b in lows
         ],

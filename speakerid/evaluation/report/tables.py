@@ -1,8 +1,7 @@
-"""The long tables of the page and its confusion matrix, as plain values for the template."""
+"""The long tables of the page and its confusion matrix, as plain values for the template; of recordings: ``recordings``."""
 
 from __future__ import annotations
 
-import base64
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,31 +9,21 @@ from typing import Any
 
 from speakerid.config import Config, to_dict
 from speakerid.evaluation.outcome import UNKNOWN
-from speakerid.evaluation.report.words import at, is_number, seconds, visible
+from speakerid.evaluation.report.words import at, digits_of, is_number, rows_of, seconds, visible, whole_rows
 
-__all__ = ["confusion", "recordings", "settings", "speakers", "timings", "undecided"]
+__all__ = ["confusion", "scores", "settings", "speakers", "strangers", "timings"]
 
 #: Beyond, a matrix is drawn by the page's script instead of being a table.
 LARGEST_TABLE = 30
 # a page must open: what is cut off is said, and is in the JSON
 _MOST_ROWS = 1000
+_MOST_STRANGERS = 50
 # how long the recordings last, which is no time of work
 _AUDIO = ("audio", "audio_seconds")
 _PER_SPEAKER = ("speaker", "n_tests", "n_decided", "n_right", "recall", "precision", "enrolled_seconds")
 
 Results = Mapping[str, Any]
 Systems = Sequence[Results]
-
-
-def rows_of(values: Any, key: str) -> list[Any]:
-    """What is in a list of the results; none if it is missing."""
-    found = at(values, key)
-    return list(found) if isinstance(found, Sequence) and not isinstance(found, str) else []
-
-
-def _whole_rows(values: Any, key: str, columns: Sequence[str]) -> list[dict[str, Any]]:
-    """Rows of a list of dictionaries, each with all columns, None where one is missing."""
-    return [{column: at(row, column) for column in columns} for row in rows_of(values, key) if isinstance(row, Mapping)]
 
 
 def confusion(system: Results) -> dict[str, Any] | None:
@@ -47,13 +36,15 @@ def confusion(system: Results) -> dict[str, Any] | None:
     if not labels:
         return None
     n_speakers = at(system, "n_speakers") or len(labels)
-    pairs = _whole_rows(system, "worst_pairs", ("speaker", "decision", "count", "share"))
+    pairs = whole_rows(system, "worst_pairs", ("speaker", "decision", "count", "share"))
     result: dict[str, Any] = {
         "kind": None,
         "n_labels": len(labels),
         "pairs": pairs,
+        "digits": digits_of(*(each["share"] for each in pairs)),
         "cut": len(pairs) >= _MOST_ROWS,
-        "with_unknown": UNKNOWN in labels[n_speakers:],
+        "unknown_row": None,
+        "unknown_column": None,
     }
     counts = rows_of(at(system, "confusion"), "counts")
     if len(counts) != len(labels) or not all(isinstance(row, list) and len(row) == len(labels) for row in counts):
@@ -62,9 +53,15 @@ def confusion(system: Results) -> dict[str, Any] | None:
     # strangers and the undecided are rows and columns only where there are some
     columns = [j for j in range(len(labels)) if j < n_speakers or any(row[j] for row in counts)]
     rows = [i for i in range(len(labels)) if i < n_speakers or totals[i]]
+    # in brackets where a speaker has that name
+    unknown = next((i for i in range(n_speakers, len(labels)) if labels[i].strip("()") == UNKNOWN), None)
+    if unknown is not None:
+        result["unknown_row"] = labels[unknown] if totals[unknown] else None
+        result["unknown_column"] = labels[unknown] if unknown in columns else None
     if len(labels) <= LARGEST_TABLE:
         result |= {
             "kind": "table",
+            "dense": _is_wide([labels[j] for j in columns]),
             "columns": [labels[j] for j in columns],
             "rows": [
                 {
@@ -98,111 +95,66 @@ def confusion(system: Results) -> dict[str, Any] | None:
     return result
 
 
+def _is_wide(columns: Sequence[str]) -> bool:
+    """Whether headings side by side would be wider than a page, by a rough measure of their letters, in rem."""
+    across = sum(min(0.9 + 0.47 * len(label), 8.0) for label in columns)
+    return across + min(1.5 + 0.47 * max(map(len, columns), default=0), 14.0) + 6.0 > 72.0
+
+
 def speakers(system: Results) -> dict[str, Any] | None:
     """How each speaker fares, those least often recognised first."""
-    rows = _whole_rows(system, "per_speaker", _PER_SPEAKER)
+    rows = whole_rows(system, "per_speaker", _PER_SPEAKER)
     if not rows:
         return None
     rows.sort(key=lambda row: (row["recall"] is None, row["recall"] or 0.0))
-    return {"rows": rows[:_MOST_ROWS], "n": len(rows)}
+    shown = rows[:_MOST_ROWS]
+    digits = {key: digits_of(*(row[key] for row in shown)) for key in ("recall", "precision")}
+    return {"rows": shown, "n": len(rows), "digits": digits}
 
 
-def recordings(system: Results, clips: Mapping[int, bytes]) -> dict[str, Any] | None:
-    """The hardest recordings; None if the protocol has none that were identified."""
-    trials = rows_of(system, "trials")
-    numbers = [n for n in rows_of(system, "hardest") if isinstance(n, int) and 0 <= n < len(trials)]
-    if not numbers:
-        return None
-    rows = [_recording(trials[n], clips.get(n)) for n in numbers]
-    return {
-        "rows": rows,
-        "n_right": sum(row["right"] for row in rows),
-        "with_clips": any(row["clip"] for row in rows),
-        "n": len(rows),
-    }
-
-
-def _recording(trial: Results, clip: bytes | None) -> dict[str, Any]:
-    known = bool(at(trial, "known"))
-    score = at(trial, "own_score") if known else at(trial, "score")
-    return {
-        "path": at(trial, "path") or "",
-        "stretch": _stretch(trial),
-        "speaker": at(trial, "speaker"),
-        "kind": "enrolled" if known else "left out" if at(trial, "left_out") else "stranger",
-        "status": at(trial, "status") or "",
-        "decision": at(trial, "decision"),
-        "right": bool(at(trial, "right")),
-        "best": _whole_rows(trial, "best", ("speaker", "log_likelihood")),
-        "own": at(trial, "own_log_likelihood"),
-        "rank": at(trial, "rank"),
-        "score": score,
-        "seconds": at(trial, "speech_seconds"),
-        "clip": _clip(clip) if clip else None,
-    }
-
-
-def _stretch(trial: Results) -> str | None:
-    start, end = at(trial, "start"), at(trial, "end")
-    if not is_number(start) and not is_number(end):
-        return None
-    first = f"{start:g}" if is_number(start) else "0"
-    return f"{first}–{end:g} s" if is_number(end) else f"from {first} s"
-
-
-def _clip(clip: bytes) -> str:
-    kinds = {b"fLaC": "flac", b"RIFF": "wav", b"OggS": "ogg", b"ID3": "mpeg"}
-    kind = next((kind for start, kind in kinds.items() if clip.startswith(start)), "mpeg")
-    return f"data:audio/{kind};base64,{base64.b64encode(clip).decode()}"
-
-
-def undecided(system: Results, clips: Mapping[int, bytes]) -> dict[str, Any] | None:
-    """Recordings that could not be judged, each once; None if all could."""
-    found: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for number, trial in enumerate(rows_of(system, "trials")):
-        if at(trial, "status") != "undecided" or at(trial, "left_out"):
+def strangers(system: Results) -> list[dict[str, Any]]:
+    """Whom strangers are taken for, most often first: those of the protocol, and speakers who were left out."""
+    found = []
+    for left_out in (False, True):
+        asked = [
+            trial
+            for trial in rows_of(system, "trials")
+            if at(trial, "known") is False and bool(at(trial, "left_out")) is left_out
+        ]
+        totals = Counter(str(at(trial, "speaker")) for trial in asked)
+        named = Counter(
+            (str(at(trial, "speaker")), str(at(trial, "decision")))
+            for trial in asked
+            if at(trial, "decision") is not None
+        )
+        if not named:
             continue
-        key = (at(trial, "path"), at(trial, "start"), at(trial, "end"))
-        clip = clips.get(number)
-        found.setdefault(
-            key,
+        ordered = sorted(named.items(), key=lambda each: (-each[1], each[0]))
+        rows = [
+            {"speaker": stranger, "decision": decision, "count": n, "share": n / totals[stranger]}
+            for (stranger, decision), n in ordered[:_MOST_STRANGERS]
+        ]
+        found.append(
             {
-                "path": at(trial, "path") or "",
-                "stretch": _stretch(trial),
-                "speaker": at(trial, "speaker"),
-                "reason": at(trial, "reason") or "",
-                "message": _without_path(trial),
-                "clip": _clip(clip) if clip else None,
-            },
+                "left_out": left_out,
+                "rows": rows,
+                "digits": digits_of(*(row["share"] for row in rows)),
+                "n": len(ordered),
+                "n_asked": len(asked),
+                "n_named": named.total(),
+                "threshold": is_number(at(system, "threshold")),
+            }
         )
-    counts = at(system, "undecided") or {}
-    if not found and not counts:
-        return None
-    rows = [*found.values()]
-    return {
-        "rows": rows[:_MOST_ROWS],
-        "n": max(len(rows), sum(n for n in counts.values() if is_number(n))),
-        "reasons": sorted((counts or Counter(row["reason"] for row in rows)).items()),
-        "with_clips": any(row["clip"] for row in rows),
-    }
+    return found
 
 
-def _without_path(trial: Results) -> str:
-    """The sentence, without the path that stands beside it."""
-    message = at(trial, "message") or ""
-    return str(message).removeprefix(f"{at(trial, 'path')}: ")
-
-
-def problems(systems: Systems) -> list[dict[str, Any]]:
-    """Recordings that could not be used in enrolment by one system or more, and what the protocol passed over."""
-    found: dict[tuple[str, str], dict[str, Any]] = {}
-    passed_over = rows_of(at(systems[0], "protocol"), "passed_over")
-    for each in [problem for system in systems for problem in rows_of(system, "problems")] + passed_over:
-        path, message = str(at(each, "path") or ""), _without_path(each)
-        found.setdefault(
-            (path, message), {"path": path, "reason": at(each, "reason") or "not read", "message": message}
-        )
-    return [*found.values()]
+def scores(systems: Systems, names: Sequence[str]) -> list[tuple[str, str | None]]:
+    """How detection scores are made, each rule once: a clause, and whose it is where systems differ."""
+    rules: dict[str, list[str]] = {}
+    for system, name in zip(systems, names, strict=True):
+        if rule := at(system, "score"):
+            rules.setdefault(str(rule), []).append(name)
+    return [(rule, ", ".join(whose) if len(rules) > 1 else None) for rule, whose in rules.items()]
 
 
 def settings(systems: Systems) -> dict[str, Any] | None:

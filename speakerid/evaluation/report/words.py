@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["FIGURES", "MISSING", "Figure", "at", "count", "number", "pair", "percent", "rate", "seconds", "visible"]
+__all__ = ["FIGURES", "MISSING", "Figure", "at", "count", "digits_of", "is_number", "number", "pair", "percent", "rate",
+           "rows_of", "seconds", "visible", "whole_rows"]  # fmt: skip
 
 MISSING = "–"
 _NARROW = "\N{NARROW NO-BREAK SPACE}"
@@ -67,6 +68,17 @@ def at(values: Any, *keys: str) -> Any:
     return values
 
 
+def rows_of(values: Any, key: str) -> list[Any]:
+    """What is in a list of the results; none if it is missing."""
+    found = at(values, key)
+    return list(found) if isinstance(found, Sequence) and not isinstance(found, str) else []
+
+
+def whole_rows(values: Any, key: str, columns: Sequence[str]) -> list[dict[str, Any]]:
+    """Rows of a list of dictionaries, each with all columns, None where one is missing."""
+    return [{column: at(row, column) for column in columns} for row in rows_of(values, key) if isinstance(row, Mapping)]
+
+
 def is_number(value: Any) -> bool:
     """A finite number, and no bool."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
@@ -82,32 +94,46 @@ def number(value: Any, digits: int = 3) -> str:
     return f"{value:,.{digits}f}".replace("-", "−") if is_number(value) else MISSING
 
 
-def rate(value: Any, *, signed: bool = False) -> str:
-    """0.0778 as 7.8: hundredths with one digit after the point, two where one would round to nothing or to all."""
+def digits_of(*values: Any) -> int:
+    """Digits after the point for percentages that belong together, such as a value and its interval.
+
+    One; two where one of them is nearly nothing or nearly all.
+
+    Parameters
+    ----------
+    values : float, sequence of float or None
+        0..1.
+    """
+    for each in values:
+        if isinstance(each, Sequence) and not isinstance(each, str):
+            if digits_of(*each) == 2:
+                return 2
+        elif is_number(each) and (0 < abs(each) < 0.01 or 0.99 < abs(each) < 1):
+            return 2
+    return 1
+
+
+def rate(value: Any, digits: int | None = None, *, signed: bool = False) -> str:
+    """0.0778 as 7.8: hundredths; without `digits` as :func:`digits_of` says of this one alone."""
     if not is_number(value):
         return MISSING
-    hundred = 100 * value
-    size = abs(hundred)
-    if size in (0, 100):
-        text = f"{hundred:.0f}"
-    elif size < 1 or 99 < size < 100:
-        text = f"{hundred:.2f}"
-    else:
-        text = f"{hundred:.1f}"
+    text = f"{100 * value:.{digits or digits_of(value)}f}"
+    if not text.strip("-0."):
+        return text.removeprefix("-")  # what rounds to nothing has no sign
     return ("+" if signed and value > 0 else "") + text.replace("-", "−")
 
 
-def percent(value: Any) -> str:
+def percent(value: Any, digits: int | None = None) -> str:
     """0.0778 as 7.8 %."""
-    return f"{rate(value)}{_NARROW}%" if is_number(value) else MISSING
+    return f"{rate(value, digits)}{_NARROW}%" if is_number(value) else MISSING
 
 
-def pair(ends: Any, *, is_rate: bool = True, signed: bool = False) -> str | None:
+def pair(ends: Any, digits: int | None = None, *, is_rate: bool = True, signed: bool = False) -> str | None:
     """Write an interval, [0.8, 0.9] as 80.0 to 90.0 %; None if there is none."""
     if not isinstance(ends, Sequence) or isinstance(ends, str) or len(ends) != 2 or not all(map(is_number, ends)):
         return None
     if is_rate:
-        low, high = (rate(end, signed=signed) for end in ends)
+        low, high = (rate(end, digits or digits_of(ends), signed=signed) for end in ends)
         return f"{low} to {high}" if signed else f"{low} to {high}{_NARROW}%"
     low, high = ((("+" if signed and end > 0 else "") + number(end)) for end in ends)
     return f"{low} to {high}"
