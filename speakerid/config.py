@@ -245,9 +245,13 @@ class WorldConfig:
     ----------
     file : str
         Made by ``speakerid world train``; relative to the config file. Empty: none. A store keeps a copy of its own.
+    top_components : int
+        Adapted speakers are scored by so many components of the world model a frame, those that fit it best; as many as the
+        world has, or more, are all.
     """
 
     file: str = ""
+    top_components: int = _number(10, 1, 65536)
 
     def __post_init__(self) -> None:
         _check(self, "world")
@@ -398,7 +402,7 @@ def load_config(path: str | Path) -> Config:
     config = from_dict(Config, values, where=str(path))
     if config.world.file:
         beside = Path(path).parent / config.world.file
-        config = dataclasses.replace(config, world=WorldConfig(file=str(beside)))
+        config = dataclasses.replace(config, world=dataclasses.replace(config.world, file=str(beside)))
     return config
 
 

@@ -107,7 +107,8 @@ def trainings() -> st.SearchStrategy[TrainingConfig]:
 def configs() -> st.SearchStrategy[Config]:
     assert {item.name for item in dataclasses.fields(DecisionConfig)} == {"minimum_speech_seconds"}
     decisions = st.builds(DecisionConfig, minimum_speech_seconds=between(0, 3600))
-    worlds = st.builds(WorldConfig, file=st.sampled_from(["", "/models/world.gmm", "/a 'b'/\"ü\".gmm"]))
+    assert {item.name for item in dataclasses.fields(WorldConfig)} == {"file", "top_components"}
+    worlds = st.builds(WorldConfig, top_components=st.integers(1, 65536), file=st.sampled_from(["", "/models/world.gmm", "/a 'b'/\"ü\".gmm"]))
     return st.builds(Config, front_end=front_ends(), training=trainings(), decision=decisions, world=worlds)
 
 

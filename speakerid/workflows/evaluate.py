@@ -330,7 +330,8 @@ class _Run:
                     mixtures[name] = _as_stored(trained[0])
         if not mixtures:
             raise UsageError(f"{self.protocol.source}: nobody could be trained")
-        return Identifier(mixtures, config.front_end, config.decision, world=self.world)
+        top = config.world.top_components if config.training.method == "map" else None
+        return Identifier(mixtures, config.front_end, config.decision, world=self.world, top_components=top)
 
     def _problem(self, recording: Recording, reason: str, message: str) -> None:
         self.problems.setdefault(

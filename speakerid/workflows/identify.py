@@ -19,7 +19,7 @@ from speakerid.errors import RecordingError, StoreError, UsageError
 from speakerid.frontend import Features, finish
 from speakerid.mixtures import GaussianMixture
 from speakerid.parallel import effective_jobs, map_in_order, one_blas_thread
-from speakerid.scoring import MixtureStack, decide
+from speakerid.scoring import AdaptedStack, MixtureStack, decide
 from speakerid.store import Store, World
 from speakerid.workflows.analysis import Analysis, Source, analyse, as_source, located, require_speech
 from speakerid.workflows.learning import world_of
@@ -111,6 +111,9 @@ class Identifier:
     decision : DecisionConfig, optional
     world : World, optional
         With it every score has a log-likelihood ratio.
+    top_components : int, optional
+        The mixtures were adapted from the world, and are scored by so many of its components a frame. Left out: all
+        components of all mixtures.
     highest_source_rate : int
         Of the enrolled recordings, in Hz; 0 if it is not known. Recordings of a much lower rate get a warning.
     """
@@ -122,6 +125,7 @@ class Identifier:
         decision: DecisionConfig | None = None,
         *,
         world: World | None = None,
+        top_components: int | None = None,
         highest_source_rate: int = 0,
     ) -> None:
         if not mixtures:
@@ -131,8 +135,13 @@ class Identifier:
         self.decision = decision or DecisionConfig()
         self._band_rate = min(highest_source_rate, front_end.sample_rate)
         self._names = tuple(self.mixtures)
-        self._stack = MixtureStack(list(self.mixtures.values()))
-        self._world = None if world is None else MixtureStack([world.mixture])
+        several = list(self.mixtures.values())
+        self._adapted = self._world = None
+        if world is not None and top_components is not None:
+            self._adapted = AdaptedStack(world.mixture, several, top=top_components)
+        else:
+            self._stack = MixtureStack(several)
+            self._world = None if world is None else MixtureStack([world.mixture])
 
     @classmethod
     def open(cls, store_path: str | Path, *, config: Config | None = None) -> Identifier:
@@ -157,8 +166,16 @@ class Identifier:
             if not mixtures:
                 raise StoreError(f"{store.path}: nobody is enrolled; enrol somebody first: speakerid enroll FOLDER")
             rate = store.highest_source_rate()
-            decision = (config or Config()).decision
-            return cls(mixtures, store.front_end, decision, world=store.world, highest_source_rate=rate)
+            config = config or Config()
+            top = config.world.top_components if store.training.method == "map" else None
+            return cls(
+                mixtures,
+                store.front_end,
+                config.decision,
+                world=store.world,
+                top_components=top,
+                highest_source_rate=rate,
+            )
 
     @property
     def speakers(self) -> tuple[str, ...]:
@@ -178,15 +195,17 @@ class Identifier:
 
         With `world` that of the world model follows.
         """
-        frames = self._frames(analysis)
-        scores = self._stack.mean_log_likelihoods(frames)
-        if not world:
-            return scores
-        assert self._world is not None
-        return np.append(scores, self._world.mean_log_likelihoods(frames))
+        scores, of_world = self._scores(analysis)
+        return np.append(scores, of_world) if world and of_world is not None else scores
 
-    def _frames(self, analysis: Analysis) -> NDArray[np.float32]:
-        return finish(analysis.static, self.front_end).speech_values
+    def _scores(self, analysis: Analysis) -> tuple[NDArray[np.float64], float | None]:
+        """Mean log-likelihoods of the speakers, and of the world model if there is one."""
+        frames = finish(analysis.static, self.front_end).speech_values
+        if self._adapted is not None:
+            ratios, of_world = self._adapted.mean_ratios(frames)
+            return ratios + of_world, of_world
+        scores = self._stack.mean_log_likelihoods(frames)
+        return scores, None if self._world is None else float(self._world.mean_log_likelihoods(frames)[0])
 
     def identify(
         self,
@@ -278,9 +297,7 @@ class Identifier:
                 duration_seconds=analysis.seconds if analysis else None,
                 **where,
             )
-        frames = self._frames(analysis)
-        log_likelihoods = self._stack.mean_log_likelihoods(frames)
-        of_world = None if self._world is None else float(self._world.mean_log_likelihoods(frames)[0])
+        log_likelihoods, of_world = self._scores(analysis)
         decision = decide(log_likelihoods, threshold=threshold)
 
         def score(i: int) -> Score:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import csv
+import dataclasses
 import json
 import math
 import shutil
@@ -335,3 +336,41 @@ def test_strangers_are_told_from_speakers_on_real_speech(corpora: Path, run: Run
     assert (result["n_known"], result["n_strangers"]) == (len(rows) - n_strangers, n_strangers) == (60, 126)
     assert result["top1"] == 1.0
     assert result["open_set"]["eer"] <= 0.05
+
+
+# scoring
+
+
+def test_speakers_are_scored_by_the_components_that_matter(
+    settings: Path, small: Path, run: Run, tmp_path: Path
+) -> None:
+    store = tmp_path / "s.db"
+    assert run("enroll", small, "--db", store, "--config", settings, "--quiet").status == 0
+    question = str(next(small.glob("Tom/*.flac")))
+
+    def scores(top: int) -> dict[str, float]:
+        config = load_config(settings)
+        config = dataclasses.replace(config, world=dataclasses.replace(config.world, top_components=top))
+        answer = Identifier.open(store, config=config).identify(question)
+        return {score.speaker: score.llr or 0.0 for score in answer.scores}
+
+    everything, ten, one = scores(16), scores(10), scores(1)
+    assert scores(1000) == everything
+    assert max(abs(ten[name] - everything[name]) for name in ten) < 0.01
+    assert max(abs(one[name] - everything[name]) for name in one) > 0.01
+
+
+def test_evaluation_gives_what_identification_gives(settings: Path, sample: Path, run: Run, tmp_path: Path) -> None:
+    protocol, store = sample / "protocol.csv", tmp_path / "s.db"
+    assert run("enroll", protocol, "--db", store, "--config", settings, "--quiet").status == 0
+    answers = run("identify", protocol, "--db", store, "--format", "json").json
+    found = run("evaluate", protocol, "--config", settings, "--scores", tmp_path / "s.csv", "--quiet")
+    assert found.status == 0
+    with (tmp_path / "s.csv").open(encoding="utf-8", newline="") as file:
+        scores = {(row["path"], row["model"]): row["log_likelihood"] for row in csv.DictReader(file)}
+    compared = 0
+    for answer in answers:
+        for score in answer["scores"]:
+            assert float(scores[answer["path"], score["speaker"]]) == score["log_likelihood"]
+            compared += 1
+    assert compared > 100
