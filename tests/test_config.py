@@ -108,7 +108,12 @@ def configs() -> st.SearchStrategy[Config]:
     assert {item.name for item in dataclasses.fields(DecisionConfig)} == {"minimum_speech_seconds"}
     decisions = st.builds(DecisionConfig, minimum_speech_seconds=between(0, 3600))
     assert {item.name for item in dataclasses.fields(WorldConfig)} == {"file", "top_components"}
-    worlds = st.builds(WorldConfig, top_components=st.integers(1, 65536), file=st.sampled_from(["", "/models/world.gmm", "/a 'b'/\"ü\".gmm"]))
+    files = st.sampled_from(["", "/models/world.gmm", "/a 'b'/\"ü\".gmm"])
+    worlds = st.builds(
+        WorldConfig,
+        top_components=st.integers(1, 65536),
+        file=files,
+    )
     return st.builds(Config, front_end=front_ends(), training=trainings(), decision=decisions, world=worlds)
 
 
