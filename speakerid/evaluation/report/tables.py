@@ -127,7 +127,8 @@ def strangers(system: Results) -> list[dict[str, Any]]:
             for trial in asked
             if at(trial, "decision") is not None
         )
-        if not named:
+        # strangers without names are one row of the confusion matrix, which says the same
+        if not named or (not left_out and totals.keys() == {UNKNOWN}):
             continue
         ordered = sorted(named.items(), key=lambda each: (-each[1], each[0]))
         rows = [
