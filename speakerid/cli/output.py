@@ -72,7 +72,8 @@ def print_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
 
 def _field(value: object) -> object:
     if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+        # a carriage return would end the row for some readers, and is not quoted
+        return value.encode("utf-8", "backslashreplace").decode("utf-8").replace("\r", "\\r")
     if isinstance(value, float):
         return f"{value:.6g}" if abs(value) < 1e5 else f"{value:.3f}"
     return value

@@ -488,10 +488,10 @@ class Store:
         here, there = (None if one is None else one.digest for one in (self.world, world))
         if here != there:
             if here is None or there is None:
-                what = "has no world model" if here is None else "has a world model, and none was asked for"
+                what = f"has {'no' if here is None else 'a'} world model, unlike {whose}"
             else:
-                what = "was made with another world model"
-            raise StoreMismatchError(f"{self.path} {what} ({whose}); use another --db, or leave the settings out")
+                what = f"was made with another world model than {whose}"
+            raise StoreMismatchError(f"{self.path} {what}; use another --db, or leave the settings out")
 
     def rename(self, old: str, new: str) -> None:
         """Give a speaker another name.

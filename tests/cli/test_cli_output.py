@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from speakerid.cli.output import Progress
+from speakerid.cli.output import Progress, print_csv
 
 
 def test_a_bar_is_drawn_on_a_terminal_and_taken_away(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,3 +58,8 @@ def test_names_are_completed(program_path: Path, enrolled: Path) -> None:
     assert complete("speakers remove R") == ["plain,Robert"]
     assert complete("identify ques") == ["file,ques"]
     assert complete("enroll --db spe") == ["file,spe"]
+
+
+def test_a_carriage_return_does_not_end_a_row(capsys: pytest.CaptureFixture[str]) -> None:
+    print_csv(("path", "note"), [("a\rb.wav", "x\ny")])
+    assert capsys.readouterr().out == 'path,note\na\\rb.wav,"x\ny"\n'

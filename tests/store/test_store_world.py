@@ -76,7 +76,7 @@ def test_a_store_without_one(filled: Path) -> None:
     with Store(filled) as store:
         assert store.world is None
         store.require_world(None, whose="here")
-        with pytest.raises(StoreMismatchError, match=r"filled\.db has no world model \(the settings\)"):
+        with pytest.raises(StoreMismatchError, match=r"filled\.db has no world model, unlike the settings"):
             store.require_world(make_world(), whose="the settings")
 
 
@@ -84,7 +84,7 @@ def test_another_world_or_none_is_refused(adapted: Path) -> None:
     with Store(adapted) as store:
         with pytest.raises(StoreMismatchError, match="was made with another world model"):
             store.require_world(make_world(2), whose="here")
-        with pytest.raises(StoreMismatchError, match="has a world model, and none was asked for"):
+        with pytest.raises(StoreMismatchError, match="has a world model, unlike"):
             store.require_world(None, whose="here")
 
 
@@ -177,7 +177,7 @@ def test_an_export_keeps_it(adapted: Path, tmp_path: Path, models: Callable[[Pat
 def test_copies_need_the_same_world(adapted: Path, tmp_path: Path, update: Update) -> None:
     for name, world, message in (
         ("same", make_world(), None),
-        ("other", make_world(2), r"was made with another world model \(.*adapted\.db\)"),
+        ("other", make_world(2), r"was made with another world model than .*adapted\.db"),
     ):
         path = tmp_path / f"{name}.db"
         Store.create(path, FRONT_END, MAP, world, version="0", updates=[update("Cat", 7)]).close()
@@ -196,7 +196,7 @@ def test_a_copy_between_with_and_without_is_refused(tmp_path: Path, filled: Path
     path = tmp_path / "with.db"
     Store.create(path, FRONT_END, ML, make_world(), version="0", updates=[update("Cat", 7)]).close()
     with Store(filled) as without, Store(path) as having:
-        with pytest.raises(StoreMismatchError, match=r"with\.db has a world model, and none was asked for"):
+        with pytest.raises(StoreMismatchError, match=r"with\.db has a world model, unlike"):
             having.copy_from(without, ["Ann"])
         with pytest.raises(StoreMismatchError, match=r"filled\.db has no world model"):
             without.copy_from(having, ["Cat"])

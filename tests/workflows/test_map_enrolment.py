@@ -254,7 +254,7 @@ def test_no_world_is_one_line(
     outcome = run("identify", known_files[0], "--db", tmp_path / "ml.db", "--config", by_likelihood)
     assert outcome.status == 2
     (line,) = outcome.err.splitlines()
-    assert "ml.db has a world model, and none was asked for" in line
+    assert "ml.db has a world model, unlike the settings" in line
 
 
 @pytest.mark.parametrize("content", [None, b"", b"a letter", b"SPKWORLD" + bytes(100)])
