@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
-__all__ = ["STDIN", "shown"]
+__all__ = ["STDIN", "csv_field", "shown"]
 
 STDIN = "-"
 """The path that stands for standard input."""
@@ -40,3 +40,12 @@ def shown(path: str) -> str:
         else character
         for character in path
     )
+
+
+def csv_field(text: str) -> str:
+    r"""Give a text as one field of a CSV in UTF-8.
+
+    Bytes that are no text come out as escapes, and so does a carriage return, which ends a row for some readers and is not
+    quoted.
+    """
+    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\r", "\\r")

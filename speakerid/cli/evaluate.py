@@ -94,7 +94,7 @@ def evaluate(
     """
     from speakerid.workflows.cache import FeatureCache, default_cache_limit
     from speakerid.workflows.outputs import refuse_inputs
-    from speakerid.workflows.score_book import ScoreBooks, books_limit
+    from speakerid.workflows.score_book import books_beside
 
     if embed_audio and report_path is None:
         raise click.UsageError("--embed-audio puts recordings into the page: give --report FILE.html too")
@@ -111,8 +111,7 @@ def evaluate(
         raise click.UsageError("SPEAKERID_CACHE_LIMIT is 0, which keeps nothing to go on with: leave --resume out")
     stopped = "stopped"
     with FeatureCache.temporary() if no_cache else FeatureCache.from_environment() as cache:
-        keeps = not no_cache and cache.limit_bytes > 0
-        books = ScoreBooks(cache.folder.parent, limit_bytes=books_limit(cache)) if keeps else None
+        books = books_beside(cache)
 
         def count(done: int, steps: int) -> None:
             nonlocal stopped
@@ -158,7 +157,6 @@ def _systems(config_paths: tuple[str, ...]) -> list[System]:
     """A system a config, named after its file; the defaults without one."""
     from speakerid.config import Config
     from speakerid.workflows.evaluate import System
-    from speakerid.workflows.learning import world_of
 
     if not config_paths:
         return [System("default", Config())]
@@ -169,7 +167,7 @@ def _systems(config_paths: tuple[str, ...]) -> list[System]:
         raise click.UsageError("the same --config twice: give each once")
     systems = [System(name, read_config(path) or Config()) for name, path in zip(names, config_paths, strict=True)]
     for system in systems:
-        world_of(system.config)  # a world model that is not there is told before any work
+        _ = system.world  # one that is not there is told before any work
     return systems
 
 

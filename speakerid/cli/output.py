@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from speakerid.audio.paths import shown
+from speakerid.audio.paths import csv_field, shown
 
 _NARROWEST_TEXT = 8
 _WIDTH_OF_A_FILE = 1000
@@ -72,8 +72,7 @@ def print_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
 
 def _field(value: object) -> object:
     if isinstance(value, str):
-        # a carriage return would end the row for some readers, and is not quoted
-        return value.encode("utf-8", "backslashreplace").decode("utf-8").replace("\r", "\\r")
+        return csv_field(value)
     if isinstance(value, float):
         return f"{value:.6g}" if abs(value) < 1e5 else f"{value:.3f}"
     return value

@@ -203,14 +203,9 @@ def import_speakers(
     from pathlib import Path
 
     from speakerid.store import Store, export_speakers, normal_name
-    from speakerid.workflows.learning import world_of
 
-    config = read_config(config_path)
-    with Store(file) as source:
+    with _open(file, config_path) as source:
         chosen = list(dict.fromkeys(map(normal_name, names))) or source.names()
-        if config is not None:
-            source.require(config.front_end, config.training, whose=str(config_path))
-            source.require_world(world_of(config), whose=str(config_path))
         if Path(db).exists():
             with Store(db) as target:
                 target.copy_from(source, chosen, replace=replace)

@@ -38,7 +38,6 @@ from speakerid.evaluation.proportions import Proportion
 from speakerid.evaluation.replicates import CountedTrials
 from speakerid.evaluation.resampling import Bootstrap, Difference, resampling_weights
 from speakerid.evaluation.roc import Roc
-from speakerid.evaluation.trials import DetectionTrials
 
 __all__ = ["FALSE_ALARM_RATES", "FIGURES", "Figures", "differences"]
 
@@ -152,7 +151,7 @@ def _verification(outcome: Outcome) -> list[float]:
         roc = outcome.detection.roc()
     except EmptySideError:
         return [np.nan] * 4
-    return [*_of_roc(roc), cllr(_as_ratios(outcome)), minimum_cllr(roc, unjudged_below=True)]
+    return [*_of_roc(roc), cllr(outcome.ratios), minimum_cllr(roc, unjudged_below=True)]
 
 
 def _of_roc(roc: Roc) -> list[float]:
@@ -197,7 +196,7 @@ def _replicates(outcome: Outcome, weights: Weights) -> NDArray[np.float64]:
 
 def _cllr_of_each(outcome: Outcome, weights: Weights) -> NDArray[np.float64]:
     """Cllr of each replicate, (n_replicates,): the costs of a recording's trials are summed once."""
-    ratios, tests = _as_ratios(outcome), outcome.test_of_row[outcome.trials.row]
+    ratios, tests = outcome.ratios, outcome.test_of_row[outcome.trials.row]
     cllr_of = np.zeros(len(weights))
     for side, sign in ((ratios.is_target, -1.0), (~ratios.is_target, 1.0)):
         cost = np.bincount(tests[side], np.logaddexp(0.0, sign * ratios.scores[side]), minlength=outcome.n_tests)
@@ -205,13 +204,6 @@ def _cllr_of_each(outcome: Outcome, weights: Weights) -> NDArray[np.float64]:
         with np.errstate(invalid="ignore", divide="ignore"):
             cllr_of += weights @ cost / (weights @ number)
     return cllr_of / (2 * math.log(2))
-
-
-def _as_ratios(outcome: Outcome) -> DetectionTrials:
-    """The trials with a ratio of 1, log 0, for what could not be judged or enrolled: there is no evidence."""
-    trials = outcome.trials
-    scores = outcome.scores[trials.row, trials.column]
-    return DetectionTrials(np.where(np.isneginf(scores), 0.0, scores), trials.target)
 
 
 def _strata(outcome: Outcome) -> NDArray[np.bool_] | None:

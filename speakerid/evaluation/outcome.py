@@ -203,6 +203,18 @@ class Outcome:
         return DetectionTrials(self.scores[trials.row, trials.column], trials.target)
 
     @cached_property
+    def ratios(self) -> DetectionTrials:
+        """The same trials with a ratio of 1, log 0, for what could not be judged or enrolled: there is no evidence.
+
+        Raises
+        ------
+        EmptySideError
+            There are no target or no non-target trials.
+        """
+        scores = self.detection.scores
+        return DetectionTrials(np.where(np.isneginf(scores), 0.0, scores), self.detection.is_target)
+
+    @cached_property
     def clusters(self) -> tuple[str, ...]:
         """Which recordings are of one person, for resampling, n_tests labels.
 

@@ -70,7 +70,7 @@ def summarise(outcome: Outcome, figures: Figures) -> dict[str, Any]:
     if len(known):
         for k in (1, 5):
             share = top_k_accuracy(outcome.ranks, min(k, len(outcome.speakers)))
-            summary[f"top{k}"], summary[f"top{k}_ci95"] = _number(share.value), _pair(share.interval())
+            summary[f"top{k}"], summary[f"top{k}_ci95"] = finite(share.value), _pair(share.interval())
         summary["top1_ci95_bootstrap"] = _pair(figures.intervals["top1"])
         found, scored = outcome.ranks[outcome.ranks <= len(outcome.speakers)], len(outcome.ranks)
         summary["cmc"] = [0.0] * len(outcome.speakers)
@@ -133,7 +133,7 @@ def compare_systems(
                 continue
             low, high = difference.interval()
             rows[figure] = {
-                "difference": _number(float(difference.estimate)),
+                "difference": finite(float(difference.estimate)),
                 "ci95": _pair((float(low), float(high))),
                 "p_value": _p_value(float(difference.p_value)),
                 "test": "paired bootstrap",
@@ -147,9 +147,6 @@ def compare_systems(
 def finite(value: float | None) -> float | None:
     """A number for JSON, six digits after the point; None for what is infinite or not a number."""
     return round(float(value), 6) if value is not None and math.isfinite(value) else None
-
-
-_number = finite
 
 
 def _p_value(value: float) -> float | None:
@@ -234,12 +231,12 @@ def _open_set(outcome: Outcome, figures: Figures) -> dict[str, Any] | None:
     trials = OpenSetTrials(outcome.acceptance[known], outcome.ranks == 1, outcome.acceptance[strangers])
     curve = trials.curve()
     result: dict[str, Any] = {
-        "eer": _number(figures.estimates["open_eer"]),
+        "eer": finite(figures.estimates["open_eer"]),
         "eer_ci95": _pair(figures.intervals["open_eer"]),
     }
     for rate in FALSE_ALARM_RATES:
         key = f"dir_at_far_{round(100 * rate)}pct"
-        result[key], result[f"{key}_ci95"] = _number(figures.estimates[key]), _pair(figures.intervals[key])
+        result[key], result[f"{key}_ci95"] = finite(figures.estimates[key]), _pair(figures.intervals[key])
         result[f"threshold_at_far_{round(100 * rate)}pct"] = finite(curve.threshold_at(rate))
     if outcome.threshold is not None:
         result |= {"threshold": outcome.threshold} | _share("strangers_named", outcome.named[strangers] >= 0)
@@ -254,23 +251,22 @@ def _verification(outcome: Outcome, figures: Figures) -> dict[str, Any] | None:
         return None
     trials = outcome.detection
     roc = trials.roc()
-    ratios = np.where(np.isneginf(trials.scores), 0.0, trials.scores)
     prior = float(trials.is_target.mean())
-    bins = reliability_curve(posterior(ratios, prior), trials.is_target)
+    bins = reliability_curve(posterior(outcome.ratios.scores, prior), trials.is_target)
     return {
         "n_targets": len(trials.targets),
         "n_nontargets": len(trials.nontargets),
-        "eer": _number(figures.estimates["eer"]),
+        "eer": finite(figures.estimates["eer"]),
         "eer_ci95": _pair(figures.intervals["eer"]),
         "eer_threshold": finite(equal_error_threshold(roc)),
-        "min_dcf": _number(figures.estimates["min_dcf"]),
+        "min_dcf": finite(figures.estimates["min_dcf"]),
         "min_dcf_ci95": _pair(figures.intervals["min_dcf"]),
         "min_dcf_costs": [{"p_target": c.p_target, "c_miss": c.c_miss, "c_fa": c.c_fa} for c in NIST_SRE_2016],
         "min_dcf_sre2008": finite(minimum_dcf(roc, NIST_SRE_2008)),
         "act_dcf": finite(actual_dcf(trials)),
-        "cllr": _number(figures.estimates["cllr"]),
+        "cllr": finite(figures.estimates["cllr"]),
         "cllr_ci95": _pair(figures.intervals["cllr"]),
-        "min_cllr": _number(figures.estimates["min_cllr"]),
+        "min_cllr": finite(figures.estimates["min_cllr"]),
         "min_cllr_ci95": _pair(figures.intervals["min_cllr"]),
         "det": _det(roc),
         "histogram": _histogram(trials),

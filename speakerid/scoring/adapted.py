@@ -63,23 +63,19 @@ class AdaptedStack:
         self.n_features, self.n_components, self.n_speakers = world.n_features, world.n_components, len(mixtures)
         self.top = min(top, self.n_components)
         self._kind, self._standardisation = world.covariance_type, standardisation_of(world)
-        own = self._coefficients([world])[0]  # (K, rows)
+        own = self._coefficients(world)
         self._world = own.astype(np.float32)
         only_means = all(np.array_equal(m.covariances, world.covariances) for m in mixtures)
         rows = self.n_features + 1 if only_means else own.shape[1]
         self._shifts = np.empty((self.n_components, rows, self.n_speakers), dtype=np.float32)
         for speaker, mixture in enumerate(mixtures):
-            self._shifts[:, :, speaker] = (self._coefficients([mixture])[0] - own)[:, :rows]
+            self._shifts[:, :, speaker] = (self._coefficients(mixture) - own)[:, :rows]
 
-    def _coefficients(self, mixtures: Sequence[GaussianMixture]) -> NDArray[np.float64]:
-        units = [standardised(m, self._standardisation) for m in mixtures]
-        return coefficients(
-            self._kind,
-            np.stack([u.weights for u in units]),
-            np.stack([u.means for u in units]),
-            np.stack([u.covariances for u in units]),
-            self._standardisation.log_scale,
-        )
+    def _coefficients(self, mixture: GaussianMixture) -> NDArray[np.float64]:
+        """(K, rows)."""
+        unit = standardised(mixture, self._standardisation)
+        log_scale = self._standardisation.log_scale
+        return coefficients(self._kind, unit.weights, unit.means, unit.covariances, log_scale)
 
     def _tiles(self, n_frames: int) -> Iterator[slice]:
         step = int(np.clip(_SUMS // self.n_speakers, _LEAST_FRAMES, _MOST_FRAMES))

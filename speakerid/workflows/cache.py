@@ -33,7 +33,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -57,6 +57,7 @@ __all__ = [
     "Usage",
     "default_cache_folder",
     "default_cache_limit",
+    "source_digest",
 ]
 
 DEFAULT_LIMIT_BYTES = 2_000_000_000
@@ -536,8 +537,13 @@ def _computer() -> tuple[str, str]:
 @functools.cache
 def _program(package: Path = Path(__file__).parents[1]) -> bytes:
     """Digest of the code that makes features, so that a changed program never gives those of the old one."""
+    return source_digest(_SOURCES, package)
+
+
+def source_digest(sources: Sequence[str], package: Path) -> bytes:
+    """Digest of modules and folders of a package, and of the version."""
     total: list[bytes] = [__version__.encode()]
-    for source in _SOURCES:
+    for source in sources:
         path = package / source
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
             total += [file.relative_to(package).as_posix().encode(), checksum(file.read_bytes())]

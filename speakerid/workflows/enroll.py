@@ -30,13 +30,13 @@ from speakerid.errors import (
     UnknownSpeakerError,
     UsageError,
 )
-from speakerid.frontend import StaticFeatures, finish
+from speakerid.frontend import StaticFeatures
 from speakerid.mixtures import GaussianMixture, TrainingRecord
 from speakerid.parallel import effective_jobs, map_in_order, one_blas_thread
 from speakerid.store import NewRecording, SpeakerUpdate, Store, World, normal_name
 from speakerid.workflows.analysis import Analysis, Source, Waveform, analyse_for_training, located
 from speakerid.workflows.gather import Gathered
-from speakerid.workflows.learning import learn_each, world_of
+from speakerid.workflows.learning import learn_each, pooled_frames, world_of
 
 __all__ = ["EnrolledSpeaker", "EnrollmentReport", "Problem", "enroll_gathered", "enroll_recordings"]
 
@@ -371,11 +371,9 @@ class _Writer:
         return [self._finish(plan, models.get(plan.name)) for plan in plans]
 
     def _frames(self, plan: _Plan) -> NDArray[np.float32]:
-        """All speech frames of a speaker, in the order of the recordings' content hashes."""
         statics = [(h, static) for h, static, _seconds in plan.kept]
         statics += [(a.content_hash or "", a.static) for _source, a in plan.added]
-        statics.sort(key=lambda item: item[0])
-        return np.concatenate([finish(static, self.front_end).speech_values for _hash, static in statics])
+        return pooled_frames(statics, self.front_end)
 
     def _finish(self, plan: _Plan, model: tuple[GaussianMixture, TrainingRecord] | TrainingError | None) -> _Trained:
         problems = tuple(plan.problems)

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -24,21 +24,21 @@ from speakerid.audio import Recording
 from speakerid.config import Config, FrontEndConfig, to_dict
 from speakerid.errors import RecordingError, TrainingError, UsageError
 from speakerid.evaluation.outcome import Listed, Outcome, Row
-from speakerid.frontend import finish
 from speakerid.mixtures import GaussianMixture
 from speakerid.parallel import effective_jobs, map_in_order, one_blas_thread
 from speakerid.scoring import cohort_scores, relative_scores
+from speakerid.store import World
 from speakerid.store.rows import mixture_from_blobs, mixture_to_blobs
 from speakerid.workflows import protocols
 from speakerid.workflows.analysis import Analysis, analyse_for_training, located, require_speech
 from speakerid.workflows.enroll import Problem
 from speakerid.workflows.identify import Identifier
-from speakerid.workflows.learning import learn_each, world_of
+from speakerid.workflows.learning import learn_each, pooled_frames, world_of
 from speakerid.workflows.score_book import ScoreBook, ScoreBooks, models_fingerprint
 
-__all__ = ["LIKELIHOOD_ALONE", "System", "SystemResult", "content_hashes", "evaluate_system", "steps_of"]
+__all__ = ["System", "SystemResult", "content_hashes", "evaluate_system", "steps_of"]
 
-LIKELIHOOD_ALONE = (
+_LIKELIHOOD_ALONE = (
     "log-likelihood alone, because a single speaker is enrolled and there is no world model to compare with; it depends on "
     "the recording more than on the speaker"
 )
@@ -64,6 +64,11 @@ class System:
 
     name: str
     config: Config
+
+    @functools.cached_property
+    def world(self) -> World | None:
+        """The world model that the settings name; see :func:`speakerid.workflows.learning.world_of`."""
+        return world_of(self.config)
 
 
 @dataclass(eq=False)
@@ -219,7 +224,7 @@ class _Run:
     ) -> None:
         self.protocol, self.system, self.cache, self.channel = protocol, system, cache, channel
         self.books, self.jobs, self.progress = books, jobs, progress
-        self.world = world_of(system.config)
+        self.world = system.world
         self.done = 0
         self.columns = {name: column for column, name in enumerate(protocol.models)}
         shape = (len(protocol.rounds), len(self.columns))
@@ -284,7 +289,7 @@ class _Run:
 
     def _analysed(self, recordings: Sequence[Recording]) -> Iterator[Analysis | RecordingError]:
         config = self.system.config
-        work = partial(
+        work = functools.partial(
             analyse_for_training,
             config=config.front_end,
             channel=self.channel,
@@ -315,12 +320,13 @@ class _Run:
             found = dict(zip(again, self._analysed(list(again.values())), strict=True)) | enrolment.kept
             frames = []
             for name in names:
-                analyses = [found[h] for h in sorted(enrolment.speakers[name])]
-                changed = next((a for a in analyses if isinstance(a, RecordingError)), None)
-                if changed is not None:
-                    raise changed  # it could be read a moment ago
-                statics = [a.static for a in analyses if isinstance(a, Analysis)]
-                frames.append(np.concatenate([finish(static, config.front_end).speech_values for static in statics]))
+                statics = []
+                for content_hash in enrolment.speakers[name]:
+                    analysis = found[content_hash]
+                    if isinstance(analysis, RecordingError):
+                        raise analysis  # it could be read a moment ago
+                    statics.append((content_hash, analysis.static))
+                frames.append(pooled_frames(statics, config.front_end))
             for name, trained in zip(
                 names, learn_each(frames, config.training, self.world, jobs=self.jobs), strict=True
             ):
@@ -449,7 +455,7 @@ class _Run:
                 "log-likelihood less the mean of all other models of the list",
             )
         else:
-            scores, rule = log_likelihoods, LIKELIHOOD_ALONE
+            scores, rule = log_likelihoods, _LIKELIHOOD_ALONE
         # as they are written down: what is recomputed from the files agrees
         return np.round(scores, 6), rule
 

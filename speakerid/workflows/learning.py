@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
-from speakerid.config import Config, TrainingConfig, differences
+from speakerid.config import Config, FrontEndConfig, TrainingConfig, differences
 from speakerid.errors import TrainingError, UsageError, WorldError
+from speakerid.frontend import StaticFeatures, finish
 from speakerid.mixtures import GaussianMixture, TrainingRecord, adapt_each, train_each
 from speakerid.store import World, read_world
 
-__all__ = ["learn_each", "world_of"]
+__all__ = ["learn_each", "pooled_frames", "world_of"]
 
 
 def world_of(config: Config) -> World | None:
@@ -40,6 +42,15 @@ def world_of(config: Config) -> World | None:
             "train one with these settings"
         )
     return world
+
+
+def pooled_frames(recordings: Iterable[tuple[str, StaticFeatures]], config: FrontEndConfig) -> NDArray[np.float32]:
+    """All speech frames of a speaker, (n, d), in the order of the recordings' content hashes.
+
+    The one order there is, so that a model does not depend on when its recordings came.
+    """
+    ordered = sorted(recordings, key=lambda item: item[0])
+    return np.concatenate([finish(static, config).speech_values for _hash, static in ordered])
 
 
 def learn_each(

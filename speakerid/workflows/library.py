@@ -120,7 +120,7 @@ def evaluate(
     from speakerid.workflows.evaluate import System, content_hashes, evaluate_system
     from speakerid.workflows.protocols import read_protocol
     from speakerid.workflows.results import document
-    from speakerid.workflows.score_book import ScoreBooks, books_limit
+    from speakerid.workflows.score_book import books_beside
 
     configs = config if isinstance(config, Mapping) else {"default": config or Config()}
     systems = [System(name, settings) for name, settings in configs.items()]
@@ -140,8 +140,7 @@ def evaluate(
             enroll=None if enroll is None else os.fspath(enroll),
             root=None if root is None else os.fspath(root),
         )
-        keeps = cache and features.limit_bytes > 0
-        books = ScoreBooks(features.folder.parent, limit_bytes=books_limit(features)) if keeps else None
+        books = books_beside(features)
         results = [
             evaluate_system(protocol, system, features, channel=channel, threshold=threshold, books=books, jobs=jobs)
             for system in systems

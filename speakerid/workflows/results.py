@@ -22,6 +22,7 @@ import numpy as np
 
 from speakerid._version import __version__
 from speakerid.audio import Recording, open_samples
+from speakerid.audio.paths import csv_field
 from speakerid.config import to_dict
 from speakerid.errors import RecordingError
 from speakerid.evaluation.figures import Figures
@@ -175,19 +176,19 @@ def _score_rows(system: str, outcome: Outcome) -> Iterator[tuple[Any, ...]]:
     else:
         asked = _every_pair(outcome)
     # made once a recording and once a model: there may be millions of rows
-    models = [*map(_text, outcome.speakers)]
+    models = [*map(csv_field, outcome.speakers)]
     told: int | None = None
     for number, column, target in asked:
         if number != told:
             told, row = number, outcome.rows[number]
             head = (
-                _text(system),
-                _text(row.path),
+                csv_field(system),
+                csv_field(row.path),
                 "" if row.start is None else row.start,
                 "" if row.end is None else row.end,
                 row.round,
                 int(row.left_out),
-                _text(row.speaker or ""),
+                csv_field(row.speaker or ""),
             )
             reason = row.reason or "not_enrolled"
             log_likelihoods, scores = outcome.log_likelihoods[number].tolist(), outcome.scores[number].tolist()
@@ -202,11 +203,6 @@ def _every_pair(outcome: Outcome) -> Iterator[tuple[int, int, bool]]:
         for column in np.flatnonzero(outcome.enrolled[row.round]).tolist():
             if not (row.left_out and outcome.speakers[column] == row.speaker):
                 yield number, column, bool(truth[number] == column)
-
-
-def _text(text: str) -> str:
-    """As one field in UTF-8: escapes for bytes that are no text, and for a carriage return, which is not quoted."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\r", "\\r")
 
 
 def _cell(value: float) -> float | str:

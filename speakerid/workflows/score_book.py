@@ -25,10 +25,9 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from speakerid._version import __version__
-from speakerid.workflows.cache import FeatureCache
+from speakerid.workflows.cache import FeatureCache, source_digest
 
-__all__ = ["ScoreBook", "ScoreBooks", "books_limit", "models_fingerprint"]
+__all__ = ["ScoreBook", "ScoreBooks", "books_beside", "books_limit", "models_fingerprint"]
 
 _FOLDER = "scores-v1"
 _KEPT_SECONDS = 30 * 24 * 3600
@@ -41,6 +40,13 @@ Scores = NDArray[np.float64]
 def books_limit(cache: FeatureCache) -> int:
     """Bytes that scores may have: an eighth of what features may."""
     return cache.limit_bytes // 8
+
+
+def books_beside(cache: FeatureCache) -> ScoreBooks | None:
+    """Scores that are kept where features are; None if neither is."""
+    if cache.is_temporary or cache.limit_bytes == 0:
+        return None
+    return ScoreBooks(cache.folder.parent, limit_bytes=books_limit(cache))
 
 
 def models_fingerprint(enrolled: Sequence[tuple[str, Sequence[str]]], settings: dict[str, Any]) -> str:
@@ -59,11 +65,7 @@ def models_fingerprint(enrolled: Sequence[tuple[str, Sequence[str]]], settings: 
 @functools.cache
 def _program() -> str:
     """Digest of our own code, so that a changed program never gives the scores of the old one."""
-    package = Path(__file__).parents[1]
-    digest = hashlib.sha256(__version__.encode())
-    for path in sorted(package.rglob("*.py")):
-        digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
+    return source_digest([""], Path(__file__).parents[1]).hex()
 
 
 class ScoreBooks:

@@ -9,7 +9,6 @@ believed as far as they are right; one training at a time has the folder.
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from speakerid.store import World, write_world
 from speakerid.store.world_file import check_writable, is_world_file
 from speakerid.workflows.enroll import Problem
 from speakerid.workflows.gather import Gathered
+from speakerid.workflows.outputs import refuse_inputs
 from speakerid.workflows.world_work import FRAMES_A_COMPONENT, NAMES, Found, WorldWork, exclusive, has_journal
 
 __all__ = ["WorldReport", "gather_for_world", "kept_in", "train_world"]
@@ -180,7 +180,7 @@ def _check_output(output: str | os.PathLike[str], folder: Path, inputs: Sequence
     place, work = Path(os.path.realpath(target)), Path(os.path.realpath(folder))
     if place in (work, *work.parents, *(work / name for name in NAMES)):
         raise UsageError(f"{output}: the work folder {folder} needs this name; give another --output")
-    _refuse_inputs([target, *(folder / name for name in NAMES)], inputs)
+    refuse_inputs([str(target), *(str(folder / name) for name in NAMES)], inputs)
     if not os.path.lexists(target):
         return
     if not target.is_file():
@@ -189,19 +189,6 @@ def _check_output(output: str | os.PathLike[str], folder: Path, inputs: Sequence
         raise UsageError(f"{output}: exists and is no world model, so it is not written over; give another --output")
     if not replace:
         raise UsageError(f"{output}: exists already; give another --output, or --force")
-
-
-def _refuse_inputs(written: Sequence[Path], inputs: Sequence[str]) -> None:
-    there = []
-    for path in written:
-        with contextlib.suppress(OSError):
-            there.append((path, path.stat()))
-    for name in inputs if there else ():
-        with contextlib.suppress(OSError, ValueError):
-            status = os.stat(name)  # noqa: PTH116 - the path may be any text
-            for path, own in there:
-                if os.path.samestat(status, own):
-                    raise UsageError(f"{path}: would be written over, but it is read; give another name")
 
 
 def _require_enough(work: WorldWork, found: Found, seconds_a_frame: float) -> None:
