@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from speakerid.audio.decode import AudioSource, RawFormat, open_audio
+    from speakerid.audio.degradations import Degradation, check_degradation, degrade, parse_degradation
     from speakerid.audio.layouts import LAYOUTS, discover_layout, recognise_layout
     from speakerid.audio.recordings import (
         AUDIO_EXTENSIONS,
@@ -28,12 +29,15 @@ __all__ = [
     "AUDIO_EXTENSIONS",
     "LAYOUTS",
     "AudioSource",
+    "Degradation",
     "Discovery",
     "RawFormat",
     "Recording",
     "SampleStream",
     "Trial",
     "array_stream",
+    "check_degradation",
+    "degrade",
     "discover_audio",
     "discover_layout",
     "discover_speakers",
@@ -41,6 +45,7 @@ __all__ = [
     "load_samples",
     "open_audio",
     "open_samples",
+    "parse_degradation",
     "read_manifest",
     "read_trials",
     "recognise_layout",
@@ -48,6 +53,7 @@ __all__ = [
 
 _HOME = {
     **dict.fromkeys(("AudioSource", "RawFormat", "open_audio"), "decode"),
+    **dict.fromkeys(("Degradation", "check_degradation", "degrade", "parse_degradation"), "degradations"),
     **dict.fromkeys(("SampleStream", "array_stream", "load_samples", "open_samples"), "samples"),
     **dict.fromkeys(("LAYOUTS", "discover_layout", "recognise_layout"), "layouts"),
     **dict.fromkeys(("Trial", "read_trials"), "trials"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from speakerid.audio.degradations import Degradation
 from speakerid.audio.paths import shown
 
 __all__ = ["Recording"]
@@ -27,6 +28,10 @@ class Recording:
         Recordings of one session are not split between enrolment and test.
     origin : str, optional
         Where the recording was named, for messages: ``list.csv, row 12``.
+    degradation : Degradation, optional
+        What is done to the samples when they are read.
+    degradation_seed : int
+        Of what is drawn for it.
     """
 
     path: str
@@ -36,14 +41,17 @@ class Recording:
     end: float | None = None
     session: str | None = None
     origin: str = ""
+    degradation: Degradation | None = None
+    degradation_seed: int = 0
 
     @property
     def label(self) -> str:
-        """The path, and the stretch in seconds if there is one, for messages: ``a.wav [1.5-4 s]``."""
+        """The path, and the stretch and the degradation if any, for messages: ``a.wav [1.5-4 s] with noise:10``."""
+        degraded = "" if self.degradation is None else f" with {shown(str(self.degradation))}"
         if self.start is None and self.end is None:
-            return shown(self.path)
+            return f"{shown(self.path)}{degraded}"
         end = "" if self.end is None else f"{self.end:g}"
-        return f"{shown(self.path)} [{self.start or 0:g}-{end} s]"
+        return f"{shown(self.path)} [{self.start or 0:g}-{end} s]{degraded}"
 
     @property
     def kept_together(self) -> str | None:

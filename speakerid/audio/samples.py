@@ -7,8 +7,11 @@ What a recording is known by is taken on the way, before resampling:
 
 - its hash: SHA-256 over the rate (8 bytes, little-endian) and the mono samples (float32, little-endian), so that the
   same audio in another lossless container is recognised;
+  A degraded recording is known by its degraded samples;
 - its peak, and the share of samples that are clipped: at least `CLIP_LEVEL` in magnitude in a run of `CLIP_RUN` or
   more. A single sample at full scale is no sign of clipping; a plateau is.
+
+A recording with a degradation is read as a whole and degraded at its own rate, before any of that.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from speakerid.audio.decode import LARGEST_SAMPLE, open_audio
+from speakerid.audio.degradations import Degradation
 from speakerid.audio.readers import HIGHEST_RATE, LOWEST_RATE, scaled
 from speakerid.audio.recording import Recording
 from speakerid.errors import RecordingError, UsageError
@@ -91,7 +95,7 @@ class SampleStream:
         self.source_channels = source.channels
         self._source = source
         self._block_frames = max(1, round(block_seconds * source.rate))
-        self._hash = hashlib.sha256(struct.pack("<Q", source.rate)) if hash_content else None
+        self._hash = _hash_at(source.rate) if hash_content else None
         self._frames = 0
         self._clipping = _Clipping()
 
@@ -142,7 +146,7 @@ class SampleStream:
             self._frames += len(block)
             self._clipping.add(block, self._source.peak)
             if self._hash is not None:
-                self._hash.update(np.ascontiguousarray(block, dtype="<f4").data)
+                self._hash.update(_as_hashed(block))
             yield block
 
     def _resampled(self, blocks: Iterator[Floats]) -> Iterator[Floats]:
@@ -161,6 +165,53 @@ class SampleStream:
         rest = resampler.resample_chunk(np.empty(0, dtype=np.float32), last=True)
         if len(rest):
             yield rest
+
+
+def _hash_at(rate: int) -> hashlib._Hash:
+    return hashlib.sha256(struct.pack("<Q", rate))
+
+
+def _as_hashed(block: Floats) -> memoryview:
+    return np.ascontiguousarray(block, dtype="<f4").data
+
+
+class _DegradedSource:
+    """What another source gives, degraded: all of it is in memory.
+
+    Parameters
+    ----------
+    source : Source
+    degradation : Degradation
+    seed : int
+    """
+
+    def __init__(self, source: Source, degradation: Degradation, seed: int) -> None:
+        self._source, self._degradation, self._seed = source, degradation, seed
+        self.rate, self.channels = source.rate, source.channels
+        self.peak = 0.0
+
+    @property
+    def expected_frames(self) -> int | None:
+        return self._source.expected_frames
+
+    def blocks(self, block_frames: int) -> Iterator[Floats]:
+        from speakerid.audio.degradations import degrade  # noqa: PLC0415 - scipy, which most recordings do not need
+
+        # copies: a block is good until the next one
+        pieces = [block.copy() for block in self._source.blocks(block_frames)]
+        if not pieces:
+            return
+        samples = np.concatenate(pieces)
+        del pieces
+        content = _hash_at(self.rate)
+        content.update(_as_hashed(samples))
+        samples = degrade(samples, self.rate, self._degradation, seed=self._seed, key=content.hexdigest())
+        self.peak = float(np.abs(samples).max())
+        for start in range(0, len(samples), block_frames):
+            yield samples[start : start + block_frames]
+
+    def close(self) -> None:
+        self._source.close()
 
 
 class _Clipping:
@@ -208,7 +259,7 @@ def open_samples(
     Parameters
     ----------
     recording : Recording or path-like
-        With `Recording.start` and `Recording.end`, that stretch of the file.
+        With `Recording.start` and `Recording.end`, that stretch of the file; with `Recording.degradation`, degraded.
     sample_rate : int
         Wanted, in Hz.
     channel : int, optional
@@ -234,7 +285,11 @@ def open_samples(
     """
     if not isinstance(recording, Recording):
         recording = Recording(os.fspath(recording))
-    source = open_audio(recording.path, channel=channel, start=recording.start, end=recording.end, raw=raw, stdin=stdin)
+    source: Source = open_audio(
+        recording.path, channel=channel, start=recording.start, end=recording.end, raw=raw, stdin=stdin
+    )
+    if recording.degradation is not None:
+        source = _DegradedSource(source, recording.degradation, recording.degradation_seed)
     try:
         return SampleStream(source, sample_rate=sample_rate, block_seconds=block_seconds, hash_content=hash_content)
     except BaseException:
@@ -284,6 +339,8 @@ def array_stream(
     sample_rate: int,
     block_seconds: float = 10.0,
     hash_content: bool = False,
+    degradation: Degradation | None = None,
+    degradation_seed: int = 0,
 ) -> SampleStream:
     """Give samples that are in memory as if they came from a file.
 
@@ -297,6 +354,8 @@ def array_stream(
         Wanted, in Hz.
     block_seconds, hash_content
         As in `open_samples`.
+    degradation, degradation_seed
+        As in `Recording`.
 
     Returns
     -------
@@ -310,8 +369,11 @@ def array_stream(
     RecordingError
         No samples (``empty``), or values that are not finite (``unreadable``, while iterating).
     """
+    source: Source = _ArraySource(np.asarray(samples), rate)
+    if degradation is not None:
+        source = _DegradedSource(source, degradation, degradation_seed)
     return SampleStream(
-        _ArraySource(np.asarray(samples), rate),
+        source,
         sample_rate=sample_rate,
         block_seconds=block_seconds,
         hash_content=hash_content,

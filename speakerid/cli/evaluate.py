@@ -31,6 +31,7 @@ _INTERRUPTED = 130
         "\b\nExample:  speakerid evaluate voices/ --report voices.html"
         "\n          speakerid evaluate protocol.csv --json results.json --scores scores.csv"
         "\n          speakerid evaluate voices/ --folds 4 --config a.toml --config b.toml"
+        "\n          speakerid evaluate voices/ --degrade noise:10 --degrade telephone+noise:20"
     ),
 )
 @click.argument("data", type=click.Path())
@@ -48,7 +49,7 @@ _INTERRUPTED = 130
 @click.option("--leave-one-speaker-out", is_flag=True,
               help="Ask every recording once more as a stranger's, with its own speaker not enrolled.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N",
-              help="Of the split and of the resampling for the intervals.")  # fmt: skip
+              help="Of the split, of the resampling for the intervals, and of what --degrade draws.")  # fmt: skip
 @click.option("--layout", "corpus_layout", metavar="NAME", default="auto", show_default=True,
               help="How the folder is laid out: librispeech, voxceleb, timit, voxforge, folders.")  # fmt: skip
 @click.option("--enroll", "enroll_data", type=click.Path(), metavar="DATA",
@@ -56,6 +57,9 @@ _INTERRUPTED = 130
 @click.option("--root", type=click.Path(), metavar="FOLDER", help="For a trial list: what its paths are relative to.")
 @click.option("--threshold", type=click.FloatRange(min=0), metavar="NATS",
               help='Say "unknown" as identify --threshold does, and count that.')  # fmt: skip
+@click.option("--degrade", "degrade", multiple=True, metavar="SPEC",
+              help="Ask the recordings degraded as well: noise:10, telephone, reverb, room, band:100-3000, gain:12, "
+                   "codec:opus, clip:12, or several joined with +. Repeatable.")  # fmt: skip
 @click.option("--resume", is_flag=True, help="Go on with this evaluation where it was stopped.")
 @click.option("--no-cache", is_flag=True, help="Neither use features of earlier runs nor keep any.")
 @channel_option
@@ -75,6 +79,7 @@ def evaluate(
     enroll_data: str | None,
     root: str | None,
     threshold: float | None,
+    degrade: tuple[str, ...],
     resume: bool,
     no_cache: bool,
     channel: int | None,
@@ -90,9 +95,11 @@ def evaluate(
     verification trials. What has no split = enroll and test is split here, recording, session and copies of the same audio
     on one side. The store is not used: the speakers are trained for the occasion.
 
-    Several --config are several systems: they are asked the same, and their differences are tested.
+    Several --config are several systems: they are asked the same, and their differences are tested. So is every --degrade:
+    what is asked is degraded, never what is enrolled.
     """
     from speakerid.workflows.cache import FeatureCache, default_cache_limit
+    from speakerid.workflows.evaluate import degraded_systems
     from speakerid.workflows.outputs import refuse_inputs
     from speakerid.workflows.score_book import books_beside
 
@@ -106,7 +113,8 @@ def evaluate(
         raise click.UsageError("DATA is empty: give a folder of speaker folders, a manifest or a trial list")
     outputs = _checked_outputs(json_path, scores_path, report_path)
     refuse_inputs(outputs, [data, *config_paths, *([enroll_data] if enroll_data else [])])
-    systems = _systems(config_paths)
+    systems = degraded_systems(_systems(config_paths), degrade, seed=seed)
+    refuse_inputs(outputs, [path for each in systems if each.degradation for path in each.degradation.paths])
     if resume and default_cache_limit() == 0:
         raise click.UsageError("SPEAKERID_CACHE_LIMIT is 0, which keeps nothing to go on with: leave --resume out")
     stopped = "stopped"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from speakerid.cli.output import counted, note, print_json, print_table
@@ -16,8 +16,8 @@ def every_system(values: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 _HEADLINES = (
-    "system", "n_speakers", "n_tests", "n_known", "n_strangers", "undecided", "top1", "top1_ci95", "top1_ci95_bootstrap",
-    "top5",
+    "system", "degradation", "n_speakers", "n_tests", "n_known", "n_strangers", "undecided", "top1", "top1_ci95",
+    "top1_ci95_bootstrap", "top5",
 )  # fmt: skip
 _CURVES = ("det", "histogram", "reliability")
 
@@ -47,9 +47,16 @@ _ROWS = (
 )
 
 
+# with more systems the table would be wider than a terminal
+_MOST_COLUMNS = 3
+
+
 def print_figures(values: Mapping[str, Any]) -> None:
-    """A table with a row for each figure and columns for each system."""
+    """A table with a row for each figure and columns for each system; of many systems, a row for each."""
     systems = every_system(values)
+    if len(systems) > _MOST_COLUMNS:
+        _print_rows(values, systems)
+        return
     table = []
     for label, part, key, interval, percent in _ROWS:
         places = [system if part is None else system[part] for system in systems]
@@ -67,6 +74,37 @@ def print_figures(values: Mapping[str, Any]) -> None:
         if number:
             columns.append(("p", "right"))
     print_table(columns, table)
+
+
+def _print_rows(values: Mapping[str, Any], systems: Sequence[Mapping[str, Any]]) -> None:
+    """A row for each system, with the figures that most is said about."""
+    figures = [
+        (heading, part, key)
+        for heading, part, key in (
+            ("Top-1 %", None, "top1"),
+            ("Strangers EER %", "open_set", "eer"),
+            ("Verification EER %", "verification", "eer"),
+        )
+        if any(_place(system, part).get(key) is not None for system in systems)
+    ]
+    columns = [("System", "left")]
+    for heading, _part, _key in figures:
+        columns += [(heading, "right"), ("95 % interval", "left"), ("p", "right")][: 3 if heading == "Top-1 %" else 1]
+    columns.append(("Undecided", "right"))
+    table = []
+    for number, system in enumerate(systems):
+        row = [system["system"]]
+        for heading, part, key in figures:
+            row.append(_figure(_place(system, part), key, percent=True))
+            if heading == "Top-1 %":
+                row.append(_interval(system, "top1_ci95", percent=True))
+                row.append(_difference(values["differences"][number - 1], part, key) if number else "")
+        table.append([*row, str(sum(system["undecided"].values()))])
+    print_table(columns, table)
+
+
+def _place(system: Mapping[str, Any], part: str | None) -> Mapping[str, Any]:
+    return system if part is None else system[part] or {}
 
 
 def _figure(place: Mapping[str, Any] | None, key: str, *, percent: bool) -> str:

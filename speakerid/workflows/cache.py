@@ -1,9 +1,9 @@
 """Static features that were computed before, kept in files, so that another run does not read the audio again.
 
-An entry is found by its *key*, a digest of everything that its features depend on: the bytes of the recording, the stretch
-and the channel, the settings of the front end, the program's own code and the versions of the libraries. Nothing is ever
-out of date; what nobody asks for any more goes when room is needed. The settings ``deltas``, ``delta_window`` and
-``normalisation`` are not in the key: :func:`speakerid.frontend.finish` applies them to static features.
+An entry is found by its *key*, a digest of everything that its features depend on: the bytes of the recording, the stretch,
+the channel, the degradation, the settings of the front end, the program's own code and the versions of the libraries.
+Nothing is ever out of date; what nobody asks for any more goes when room is needed. The settings ``deltas``,
+``delta_window`` and ``normalisation`` are not in the key: :func:`speakerid.frontend.finish` applies them to static features.
 
 In the cache's folder, sub-folder ``features-v1``; every file is written under a temporary name and renamed, so that any
 number of threads and processes may read and write:
@@ -355,7 +355,12 @@ class FeatureCache:
     def _key(self, digest: bytes, recording: Recording, config: FrontEndConfig, channel: int | None) -> str:
         """Name everything that the features depend on: 64 hexadecimal digits."""
         start, end = (None if time is None else float(time) for time in (recording.start, recording.end))
-        return checksum(_settings(config), self._program, digest, repr((start, end, channel)).encode()).hex()
+        facts: tuple[object, ...] = (start, end, channel)
+        if recording.degradation is not None:
+            from speakerid.audio.degradations import fingerprint
+
+            facts = (*facts, fingerprint(recording.degradation), recording.degradation_seed)
+        return checksum(_settings(config), self._program, digest, repr(facts).encode()).hex()
 
     def _load(self, key: str) -> Analysis | None:
         data = self._read(self.folder / f"{key}{_ENTRY}")

@@ -20,7 +20,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from speakerid.audio import Recording
+from speakerid.audio import Degradation, Recording, parse_degradation
 from speakerid.config import Config, FrontEndConfig, to_dict
 from speakerid.errors import RecordingError, TrainingError, UsageError
 from speakerid.evaluation.outcome import Listed, Outcome, Row
@@ -36,7 +36,7 @@ from speakerid.workflows.identify import Identifier
 from speakerid.workflows.learning import learn_each, pooled_frames, world_of
 from speakerid.workflows.score_book import ScoreBook, ScoreBooks, models_fingerprint
 
-__all__ = ["System", "SystemResult", "content_hashes", "evaluate_system", "steps_of"]
+__all__ = ["System", "SystemResult", "content_hashes", "degraded_systems", "evaluate_system", "steps_of"]
 
 _LIKELIHOOD_ALONE = (
     "log-likelihood alone, because a single speaker is enrolled and there is no world model to compare with; it depends on "
@@ -60,10 +60,21 @@ class Analyser(Protocol):
 
 @dataclass(frozen=True)
 class System:
-    """A name and settings."""
+    """A name and settings, and what is done to the recordings that it is asked, never to those that it enrols.
+
+    Attributes
+    ----------
+    name : str
+    config : Config
+    degradation : Degradation, optional
+    degradation_seed : int
+        Of what is drawn for it.
+    """
 
     name: str
     config: Config
+    degradation: Degradation | None = None
+    degradation_seed: int = 0
 
     @functools.cached_property
     def world(self) -> World | None:
@@ -95,6 +106,38 @@ class SystemResult:
     problems: list[Problem] = field(default_factory=list)
     repeated: int = 0
     timings: dict[str, float] = field(default_factory=dict)
+
+
+def degraded_systems(
+    systems: Sequence[System], degradations: Sequence[Degradation | str], *, seed: int
+) -> list[System]:
+    """Each system as it is, and once more for each degradation of what it is asked.
+
+    They are called ``clean``, ``noise:10`` and so on; after the systems' own names if there are several.
+
+    Raises
+    ------
+    UsageError
+        A degradation that cannot be read or done here, or the same twice.
+    """
+    wanted = [each if isinstance(each, Degradation) else parse_degradation(each) for each in degradations]
+    if not wanted:
+        return list(systems)
+    from speakerid.audio import check_degradation
+
+    for number, degradation in enumerate(wanted):
+        if degradation in wanted[:number]:
+            raise UsageError(f'degradation "{degradation}" twice: give each once')
+        check_degradation(degradation)
+    made = []
+    for system in systems:
+        for each in (None, *wanted):
+            name = "clean" if each is None else str(each)
+            if len(systems) > 1:
+                name = f"{system.name}, {name}"
+            made.append(dataclasses.replace(system, name=name, degradation=each, degradation_seed=seed))
+            made[-1].__dict__["world"] = system.world  # read once for all of them
+    return made
 
 
 def steps_of(protocol: protocols.Protocol) -> int:
@@ -392,6 +435,12 @@ class _Run:
 
         def work(recording: Recording) -> _Answer:
             analysis = None
+            if self.system.degradation is not None:
+                recording = dataclasses.replace(
+                    recording,
+                    degradation=self.system.degradation,
+                    degradation_seed=self.system.degradation_seed,
+                )
             try:
                 analysis = self.cache.analyse(recording, config.front_end, channel=self.channel)
                 require_speech(analysis, recording.label, config.decision.minimum_speech_seconds)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
+from speakerid.audio import Degradation
 from speakerid.config import Config
 from speakerid.errors import UsageError
 from speakerid.workflows.analysis import Source, Waveform, as_source
@@ -82,6 +83,7 @@ def evaluate(
     root: str | os.PathLike[str] | None = None,
     threshold: float | None = None,
     channel: int | None = None,
+    degrade: Sequence[str | Degradation] = (),
     cache: bool = True,
     jobs: int | None = None,
 ) -> dict[str, Any]:
@@ -99,6 +101,9 @@ def evaluate(
         The least margin that gets a name, nats a frame.
     channel : int, optional
         Channel to take, counted from 1.
+    degrade : sequence of str or Degradation
+        Each is done to the recordings asked, for one more system beside each of `config`: ``["noise:10", "telephone"]``,
+        see :func:`speakerid.audio.parse_degradation`. What is drawn for them depends on `seed`.
     cache : bool
         Use and keep features and scores of other runs.
     jobs : int, optional
@@ -117,7 +122,7 @@ def evaluate(
         A row of a manifest or list is wrong.
     """
     from speakerid.workflows.cache import FeatureCache
-    from speakerid.workflows.evaluate import System, content_hashes, evaluate_system
+    from speakerid.workflows.evaluate import System, content_hashes, degraded_systems, evaluate_system
     from speakerid.workflows.protocols import read_protocol
     from speakerid.workflows.results import document
     from speakerid.workflows.score_book import books_beside
@@ -126,6 +131,8 @@ def evaluate(
     systems = [System(name, settings) for name, settings in configs.items()]
     if not systems:
         raise UsageError("no systems to evaluate")
+    # a text is a sequence of texts too, of its letters
+    systems = degraded_systems(systems, [degrade] if isinstance(degrade, str) else degrade, seed=seed)
     with FeatureCache.from_environment() if cache else FeatureCache.temporary() as features:
         protocol = read_protocol(
             os.fspath(data),

@@ -68,6 +68,7 @@ def document(
         systems.append(
             {
                 "system": result.system.name,
+                "degradation": None if result.system.degradation is None else str(result.system.degradation),
                 "score": result.score,
                 **summary,
                 "problems": [asdict(problem) for problem in result.problems],
