@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types benchmark panel sample librispeech clean
+.PHONY: help install demo test lint types benchmark panel strangers models sample librispeech clean
 
 help: ## explain the targets
 	@echo "speakerid: who is speaking?  Targets:"
@@ -40,6 +40,12 @@ benchmark: $(READY) ## speed against librosa and scikit-learn; writes benchmarks
 
 panel: $(READY) ## accuracy on the shared protocols; writes its part of benchmarks/README.md
 	$(BIN)/python -m benchmarks.panel
+
+strangers: $(READY) ## strangers, calibration, damaged recordings on the shared protocols; writes docs/strangers.md
+	$(BIN)/python -m benchmarks.strangers
+
+models: $(READY) ## make what comes with the program: world models and calibration, from the shared corpora
+	$(BIN)/python data/make_models.py
 
 sample: $(READY) ## make the sample recordings again (needs Debian's speech synthesizers, see data/)
 	$(BIN)/python data/make_sample.py

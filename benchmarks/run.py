@@ -187,8 +187,9 @@ By `make benchmark`, interleaved medians. {_machine()}
 Default settings, by `speakerid evaluate` on the protocols of the shared corpora (`make panel`). A recording without an
 answer counts as wrong. Of `librispeech-251-2s` 10 s of an utterance are enrolled and 2 s of the rest asked; the words
 asked in `-other-words` are none of those enrolled; `fsdd-digits` asks single digits of 0.4 s; `ami-timelines` stretches
-of meetings with several voices. Verification asks every recording of every speaker enrolled, with the score less that
-of the best other speaker; strangers are told by the same score. Intervals of top-1 are Wilson's, the others by
+of meetings with several voices. Verification asks every recording of every speaker enrolled, with calibrated log-likelihood
+ratios where speakers are adapted, else with the score less that of the best other speaker; strangers are told by the same
+scores. `docs/strangers.md` has more about them. Intervals of top-1 are Wilson's, the others by
 resampling speakers and recordings. The last three columns are top-1 figures of others, and the detection EER of
 strangers, as quoted beside the corpora: prototypes by maximum likelihood (16 components, 13 MFCC + Δ + ΔΔ) and with a
 world model of 256 components and MAP adaptation (20 MFCC + Δ + ΔΔ), and Resemblyzer 0.1.4, a neural d-vector. ¹ That

@@ -18,14 +18,16 @@ from speakerid._version import __version__
 
 if TYPE_CHECKING:
     from speakerid.audio import Recording, load_samples
-    from speakerid.config import Config, DecisionConfig, FrontEndConfig, TrainingConfig, load_config
+    from speakerid.config import Config, DecisionConfig, FrontEndConfig, TrainingConfig, WorldConfig, load_config
     from speakerid.frontend import Features, extract_features
     from speakerid.mixtures import GaussianMixture, SufficientStatistics, train
     from speakerid.store import Store
     from speakerid.workflows.analysis import Waveform
+    from speakerid.workflows.calibrate import calibrate
     from speakerid.workflows.classifier import SpeakerClassifier
     from speakerid.workflows.identify import Identification, Identifier, Score
     from speakerid.workflows.library import enroll, evaluate
+    from speakerid.workflows.verify import Verification, verify
 
 _HOMES = {
     "Config": "config",
@@ -41,13 +43,17 @@ _HOMES = {
     "Store": "store",
     "SufficientStatistics": "mixtures",
     "TrainingConfig": "config",
+    "Verification": "workflows.verify",
     "Waveform": "workflows.analysis",
+    "WorldConfig": "config",
+    "calibrate": "workflows.calibrate",
     "enroll": "workflows.library",
     "evaluate": "workflows.library",
     "extract_features": "frontend",
     "load_config": "config",
     "load_samples": "audio",
     "train": "mixtures",
+    "verify": "workflows.verify",
 }
 
 __all__ = [
@@ -64,14 +70,18 @@ __all__ = [
     "Store",
     "SufficientStatistics",
     "TrainingConfig",
+    "Verification",
     "Waveform",
+    "WorldConfig",
     "__version__",
+    "calibrate",
     "enroll",
     "evaluate",
     "extract_features",
     "load_config",
     "load_samples",
     "train",
+    "verify",
 ]
 
 

@@ -25,6 +25,7 @@ from typing import Any, Literal, TypeVar
 from speakerid.errors import ConfigError
 
 __all__ = [
+    "MAXIMUM_LIKELIHOOD_ONLY",
     "Config",
     "ConfigValues",
     "DecisionConfig",
@@ -127,7 +128,7 @@ class FrontEndConfig:
     mel_scale: Literal["htk", "slaney"] = "htk"
     mel_norm: Literal["none", "slaney"] = "none"
     log: Literal["natural", "decibel"] = "natural"
-    log_floor: float = _number(1e-10, 1e-37, 1.0)
+    log_floor: float = _number(1e-6, 1e-37, 1.0)
     dynamic_range_db: float = _number(0.0, 0.0, 400.0)
     cepstra: int = _number(20, 1, 512)
     lifter: int = _number(0, 0, 1000)
@@ -186,15 +187,22 @@ class FrontEndConfig:
         return self.n_static * (1 + self.deltas)
 
 
+#: Settings of the training that count for maximum likelihood only.
+MAXIMUM_LIKELIHOOD_ONLY = frozenset(
+    {"components", "covariance", "minimum_frames_per_component", "initialisation", "iterations", "tolerance", "seed"}
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingConfig:
     """From a speaker's features to a mixture.
 
     Attributes
     ----------
-    method : {"ml", "map"}
-        Maximum likelihood by EM, from the speaker's features alone; or adaptation of a world model by maximum a posteriori,
-        for which only `relevance_factor`, `adapted` and `variance_floor` count.
+    method : {"auto", "ml", "map"}
+        Adaptation of a world model by maximum a posteriori, for which only `relevance_factor`, `adapted` and
+        `variance_floor` count; or maximum likelihood by EM, from the speaker's features alone, for which the others do.
+        "auto" becomes "ml" where one of those others is set, else "map".
     relevance_factor : float
         r of the adaptation, in frames: a component that has seen so many goes half of the way to the speaker.
     adapted : {"means", "means_variances", "all"}
@@ -219,8 +227,8 @@ class TrainingConfig:
         Seed of the generator that k-means and random frames draw from.
     """
 
-    method: Literal["ml", "map"] = "ml"
-    relevance_factor: float = _number(16.0, 0.0, 1e6)
+    method: Literal["auto", "ml", "map"] = "auto"
+    relevance_factor: float = _number(4.0, 0.0, 1e6)
     adapted: Literal["means", "means_variances", "all"] = "means"
     components: int | Literal["auto"] = _number(16, 1, 65536)
     covariance: Literal["diagonal", "spherical", "tied", "full"] = "diagonal"
@@ -233,8 +241,14 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         _check(self, "training")
-        if self.method == "map" and self.covariance != "diagonal":
-            _refuse("training", "covariance", self.covariance, '"diagonal" when a world model is adapted')
+        unlike = [item.name for item in dataclasses.fields(self)
+                  if item.name in MAXIMUM_LIKELIHOOD_ONLY and getattr(self, item.name) != item.default]  # fmt: skip
+        if self.method == "auto":
+            object.__setattr__(self, "method", "ml" if unlike else "map")
+        elif self.method == "map" and unlike:
+            _refuse(
+                "training", unlike[0], getattr(self, unlike[0]), 'it left out, because it counts for method = "ml" only'
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,13 +258,14 @@ class WorldConfig:
     Attributes
     ----------
     file : str
-        Made by ``speakerid world train``; relative to the config file. Empty: none. A store keeps a copy of its own.
+        Made by ``speakerid world train``; relative to the config file. "auto": the one that comes with the program for these
+        features, if there is one. Empty: none. A store keeps a copy of its own.
     top_components : int
         Adapted speakers are scored by so many components of the world model a frame, those that fit it best; as many as the
         world has, or more, are all.
     """
 
-    file: str = ""
+    file: str = "auto"
     top_components: int = _number(10, 1, 65536)
 
     def __post_init__(self) -> None:
@@ -265,9 +280,13 @@ class DecisionConfig:
     ----------
     minimum_speech_seconds : float
         A recording with less speech is `undecided` (too_short).
+    false_accept_rate : float
+        Share of strangers' recordings that may get a name, 0..1: a recording that could not be named without more is
+        "unknown". In verification, the share of false claims that may be accepted.
     """
 
     minimum_speech_seconds: float = _number(0.1, 0.0, 3600.0)
+    false_accept_rate: float = _number(0.02, 0.0, 0.99, exclusive_low=True)
 
     def __post_init__(self) -> None:
         _check(self, "decision")
@@ -370,6 +389,8 @@ def _build(kind: type[Any], values: object, *, file: str, table: str = "") -> An
             raise ConfigError(f"{label}unknown {what} {key!r}; known: {', '.join(known)}")
         is_table = dataclasses.is_dataclass(hints[key])
         arguments[key] = _build(hints[key], value, file=file, table=key) if is_table else value
+    if kind is TrainingConfig and "method" not in arguments and not MAXIMUM_LIKELIHOOD_ONLY.isdisjoint(arguments):
+        arguments["method"] = "ml"  # also where the value given is the default
     try:
         return kind(**arguments)
     except ConfigError as error:
@@ -400,7 +421,7 @@ def load_config(path: str | Path) -> Config:
     except (ValueError, RecursionError) as error:  # also numbers of thousands of digits, brackets without end
         raise ConfigError(f"{path}: not a TOML file: {error}") from None
     config = from_dict(Config, values, where=str(path))
-    if config.world.file:
+    if config.world.file not in ("", "auto"):
         beside = Path(path).parent / config.world.file
         config = dataclasses.replace(config, world=dataclasses.replace(config.world, file=str(beside)))
     return config

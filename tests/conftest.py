@@ -39,6 +39,9 @@ SAMPLE = ROOT / "data" / "sample"
 PROGRAM = Path(sys.executable).with_name("speakerid")
 
 
+Way = tuple[list[str | Path], Path]
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What a command said and how it ended."""
@@ -198,6 +201,29 @@ def enrolled(tmp_path_factory: pytest.TempPathFactory, sample: Path) -> Path:
     outcome = _run("enroll", sample / "enroll", "--db", path, "--quiet")
     assert (outcome.status, outcome.err) == (0, "")
     return path
+
+
+@pytest.fixture(scope="session")
+def by_likelihood(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Settings for training by EM, without a world model."""
+    path = tmp_path_factory.mktemp("settings") / "ml.toml"
+    path.write_text('[training]\nmethod = "ml"\n[world]\nfile = ""\n', encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def enrolled_ml(tmp_path_factory: pytest.TempPathFactory, sample: Path, by_likelihood: Path) -> Path:
+    """The ten sample voices with mixtures by EM; nobody may write to it."""
+    path = tmp_path_factory.mktemp("enrolled") / "speakers.db"
+    outcome = _run("enroll", sample / "enroll", "--db", path, "--config", by_likelihood, "--quiet")
+    assert (outcome.status, outcome.err) == (0, "")
+    return path
+
+
+@pytest.fixture(params=["map", "ml"])
+def way(request: pytest.FixtureRequest, enrolled: Path, enrolled_ml: Path, by_likelihood: Path) -> Way:
+    """Both ways to learn speakers: options of a command that makes a store, and a store so made."""
+    return ([], enrolled) if request.param == "map" else (["--config", by_likelihood], enrolled_ml)
 
 
 @pytest.fixture

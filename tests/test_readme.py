@@ -57,8 +57,8 @@ def test_figures_of_the_session(workplace: Path) -> None:
     """The scores shown are the scores, to the digits that are shown."""
     _run("speakerid enroll voices/ --db figures.db --quiet", workplace)
     line = _run("speakerid identify --format csv questions/alice-1.flac --db figures.db", workplace).splitlines()[1]
-    margin, log_likelihood = float(line.split(",")[6]), float(line.split(",")[8])
-    assert f" Alice {margin:.2f} {log_likelihood:.2f} " in re.sub(r" +", " ", README)
+    margin, ratio = float(line.split(",")[6]), float(line.split(",")[14])
+    assert f" Alice > 99.9 % {ratio:.1f} {margin:.2f} " in re.sub(r" +", " ", README)
 
 
 def test_python(workplace: Path) -> None:

@@ -47,12 +47,13 @@ def demo(db: str, config_path: str | None, jobs: int, quiet: bool) -> int:  # no
         tests, alice = os.path.join(place, "test"), os.path.join(place, "test", "alice-1.flac")  # noqa: PTH118 - as typed
         steps = [
             ("1. Enrol: one sub-folder a speaker.", ["enroll", os.path.join(place, "enroll")]),  # noqa: PTH118
-            ("2. Who is speaking? Ten voices with new sentences; strangers are unknown, by a threshold on the margin;\n"
-             "   silence gets no name, and the exit status says so.",
-             ["identify", "--threshold", "6", tests]),
-            ("3. How close are the others?", ["identify", "--top", "3", "--closed-set", alice]),
-            ("4. For programs: one JSON object a line.", ["identify", "--format", "json", "--top", "2", alice]),
-            ("5. Who is enrolled?", ["speakers", "list"]),
+            ("2. Who is speaking? Ten voices with new sentences; strangers are unknown; silence gets no name, and the exit\n"
+             "   status says so.",
+             ["identify", tests]),
+            ("3. How close are the others?", ["identify", "--top", "3", alice]),
+            ("4. Is it Alice?", ["verify", "Alice", alice]),
+            ("5. For programs: one JSON object a line.", ["identify", "--format", "json", "--top", "2", alice]),
+            ("6. Who is enrolled?", ["speakers", "list"]),
         ]  # fmt: skip
         for title, arguments in steps:
             _step(title, arguments, Path(temporary) / "demo.db", options)

@@ -18,7 +18,6 @@ __all__ = ["enroll"]
 _FIELDS = (
     "speaker", "new", "added", "already_enrolled", "recordings", "speech_seconds", "components", "log_likelihood",
 )  # fmt: skip
-_LITTLE_SPEECH_SECONDS = 5.0
 
 
 def _components(_context: click.Context, _parameter: click.Parameter, text: str | None) -> int | Literal["auto"] | None:
@@ -76,6 +75,8 @@ def enroll(
     for problem in report.problems:
         complain(problem.message)
     _tell(report, gathered.left_alone, quiet=quiet)
+    if not quiet:
+        _advise(report, db, jobs)
     n_problems = len(report.problems)
     if n_problems:
         word = "input" if n_problems == 1 else "inputs"
@@ -144,8 +145,21 @@ def _tell(report: EnrollmentReport, n_left_alone: int, *, quiet: bool) -> None:
                 f"instead of {speaker.components_asked}",
                 quiet=quiet,
             )
-        if speaker.speech_seconds < _LITTLE_SPEECH_SECONDS:
-            note(
-                f"{speaker.name}: only {speaker.speech_seconds:.1f} s of speech; answers get better with 10 s and more",
-                quiet=quiet,
-            )
+
+
+def _advise(report: EnrollmentReport, db: str, jobs: int) -> None:
+    """Say what the new recordings themselves show: too little speech, wrong folders, speakers who sound alike."""
+    from speakerid.errors import SpeakerIdError
+    from speakerid.workflows.advice import advise
+    from speakerid.workflows.advice_sentences import sentences
+
+    names = [speaker.name for speaker in report.speakers if speaker.added]
+    if not names:
+        return
+    try:
+        lines = sentences(advise(db, names, jobs=jobs))
+    except SpeakerIdError as error:
+        # all is enrolled; but another process may have removed a speaker since, or somebody else's model be damaged
+        lines = [f"no advice on these speakers: {error}"]
+    for line in lines:
+        note(line, quiet=False)

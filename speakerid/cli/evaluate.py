@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from speakerid.cli.evaluation_figures import every_system, explain, print_figures, print_figures_as_json
-from speakerid.cli.options import channel_option, common_options_with_configs, format_option, read_config
+from speakerid.cli.options import (
+    channel_option,
+    common_options_with_configs,
+    false_accept_option,
+    format_option,
+    read_config,
+)
 from speakerid.cli.output import Progress, complain, note, note_ignored
 
 if TYPE_CHECKING:
@@ -55,6 +61,7 @@ _INTERRUPTED = 130
 @click.option("--enroll", "enroll_data", type=click.Path(), metavar="DATA",
               help="For a trial list: the folder or manifest that its models are learned from.")  # fmt: skip
 @click.option("--root", type=click.Path(), metavar="FOLDER", help="For a trial list: what its paths are relative to.")
+@false_accept_option
 @click.option("--threshold", type=click.FloatRange(min=0), metavar="NATS",
               help='Say "unknown" as identify --threshold does, and count that.')  # fmt: skip
 @click.option("--degrade", "degrade", multiple=True, metavar="SPEC",
@@ -78,6 +85,7 @@ def evaluate(
     corpus_layout: str,
     enroll_data: str | None,
     root: str | None,
+    false_accept_rate: float | None,
     threshold: float | None,
     degrade: tuple[str, ...],
     resume: bool,
@@ -107,6 +115,8 @@ def evaluate(
         raise click.UsageError("--embed-audio puts recordings into the page: give --report FILE.html too")
     if resume and no_cache:
         raise click.UsageError("--no-cache keeps nothing to go on with: leave --resume or --no-cache out")
+    if threshold is not None and false_accept_rate is not None:
+        raise click.UsageError("--threshold and --false-accept-rate are two rules: give one of them")
     if threshold is not None and not threshold < float("inf"):
         raise click.UsageError("--threshold needs a number of nats a frame, such as 2.5")
     if not data:
@@ -135,8 +145,8 @@ def evaluate(
             refuse_inputs(outputs, [*read, *(system.config.world.file for system in systems)])
             _introduce(protocol, quiet=quiet)
             results = _run(
-                protocol, systems, cache, channel=channel, threshold=threshold, books=books, jobs=jobs, quiet=quiet,
-                count=count,
+                protocol, systems, cache, channel=channel, threshold=threshold,
+                false_accept_rate=false_accept_rate, books=books, jobs=jobs, quiet=quiet, count=count,
             )  # fmt: skip
             if resume:
                 _tell_of_resumption(protocol, len(systems), books, quiet=quiet)
@@ -216,6 +226,7 @@ def _run(
     *,
     channel: int | None,
     threshold: float | None,
+    false_accept_rate: float | None,
     books: ScoreBooks | None,
     jobs: int,
     quiet: bool,
@@ -235,7 +246,15 @@ def _run(
 
         for system in systems:
             result = evaluate_system(
-                protocol, system, cache, channel=channel, threshold=threshold, books=books, jobs=jobs, progress=advance
+                protocol,
+                system,
+                cache,
+                channel=channel,
+                threshold=threshold,
+                false_accept_rate=false_accept_rate,
+                books=books,
+                jobs=jobs,
+                progress=advance,
             )
             results.append(result)
     return results

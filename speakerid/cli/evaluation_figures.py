@@ -82,7 +82,10 @@ def _print_rows(values: Mapping[str, Any], systems: Sequence[Mapping[str, Any]])
         (heading, part, key)
         for heading, part, key in (
             ("Top-1 %", None, "top1"),
+            ("Misnamed %", None, "known_misnamed"),
+            ("Refused %", None, "known_refused"),
             ("Strangers EER %", "open_set", "eer"),
+            ("named %", "open_set", "strangers_named"),
             ("Verification EER %", "verification", "eer"),
         )
         if any(_place(system, part).get(key) is not None for system in systems)

@@ -8,9 +8,26 @@ from typing import TYPE_CHECKING
 
 import click
 
-from speakerid.audio.paths import shown
-from speakerid.cli.options import channel_option, common_options, format_option, read_config
-from speakerid.cli.output import Progress, complain, note, note_ignored, print_csv, print_json, print_table
+from speakerid.cli.options import (
+    channel_option,
+    common_options,
+    false_accept_option,
+    format_option,
+    raw_format,
+    raw_options,
+    read_config,
+)
+from speakerid.cli.output import (
+    Progress,
+    complain,
+    note,
+    note_ignored,
+    percent,
+    print_csv,
+    print_json,
+    print_table,
+    recording_label,
+)
 
 if TYPE_CHECKING:
     from speakerid.workflows.gather import Gathered
@@ -20,7 +37,8 @@ __all__ = ["identify"]
 
 _CSV_FIELDS = (
     "path", "start", "end", "status", "decision", "reason", "margin", "best", "log_likelihood", "next",
-    "next_log_likelihood", "speech_seconds", "duration_seconds", "message",
+    "next_log_likelihood", "speech_seconds", "duration_seconds", "message", "llr", "probability",
+    "probability_unknown",
 )  # fmt: skip
 
 
@@ -31,23 +49,20 @@ _CSV_FIELDS = (
 @click.argument("audio", nargs=-1, required=True, type=click.Path(allow_dash=True))
 @click.option("--top", type=click.IntRange(min=1), metavar="N", help="Show the N best speakers of each recording.")
 @click.option("--closed-set", is_flag=True, help="Always name the best speaker of a recording that has speech.")
+@false_accept_option
 @click.option(
     "--threshold", type=click.FloatRange(min=0), metavar="NATS",
-    help='Say "unknown" unless the best speaker is this far ahead of the next, in nats a frame.',
+    help='Decide by the margin instead: "unknown" unless the best is this far ahead of the next, in nats a frame.',
 )  # fmt: skip
 @channel_option
-@click.option("--raw", "raw_rate", type=click.IntRange(4000, 384000), metavar="RATE",
-              help="Standard input is headerless PCM at this rate.")  # fmt: skip
-@click.option("--raw-encoding", metavar="NAME",
-              help="Its samples: u8, s8, s16le (the default), s16be, s24le, s32le, f32le, f64le, mulaw, alaw.")  # fmt: skip
-@click.option("--raw-channels", type=click.IntRange(1, 64), metavar="N",
-              help="Its channels; 1 if left out.")  # fmt: skip
+@raw_options
 @format_option("table", "json", "csv")
 @common_options
 def identify(
     audio: tuple[str, ...],
     top: int | None,
     closed_set: bool,
+    false_accept_rate: float | None,
     threshold: float | None,
     channel: int | None,
     raw_rate: int | None,
@@ -62,35 +77,30 @@ def identify(
     """Say who is speaking in each recording.
 
     AUDIO is files, folders (searched in depth), "-" for standard input, or a manifest CSV, of which the rows with split =
-    test or without a split are taken. Recordings without speech, or with too little, are "undecided" with a reason and get
-    no name.
+    test or without a split are taken. Recordings of nobody who is enrolled are "unknown". Recordings without speech, or with
+    too little, are "undecided" with a reason and get no name.
     """
-    if closed_set and threshold is not None:
-        raise click.UsageError("--closed-set names somebody always, --threshold does not: give one of them")
+    if closed_set + (threshold is not None) + (false_accept_rate is not None) > 1:
+        raise click.UsageError(
+            "--closed-set names somebody always, --threshold and --false-accept-rate do not: give one of the three"
+        )
     if threshold is not None and not abs(threshold) < float("inf"):
         raise click.UsageError("--threshold needs a number of nats a frame, such as 2.5")
-    if raw_rate is not None and "-" not in audio:
-        raise click.UsageError("--raw describes standard input: name it as -")
-    if raw_rate is None and (raw_encoding is not None or raw_channels is not None):
-        raise click.UsageError("--raw-encoding and --raw-channels describe headerless PCM: give --raw RATE too")
-    if audio.count("-") > 1:
-        raise click.UsageError("standard input can be read once: name - once")
+    raw = raw_format(audio, raw_rate, raw_encoding, raw_channels)
     from speakerid.workflows.gather import gather_for_identification
     from speakerid.workflows.identify import Identifier
 
-    raw = None
-    if raw_rate is not None:
-        from speakerid.audio import RawFormat
-
-        raw = RawFormat(raw_rate, raw_encoding or "s16le", raw_channels or 1)
     gathered = gather_for_identification(audio)
     identifier = Identifier.open(db, config=read_config(config_path))
     # a single recording is not worth the workers
     jobs = min(jobs, max(len(gathered.recordings), 1))
-    answers = identifier.identify_all(gathered.recordings, threshold=threshold, channel=channel, raw=raw, jobs=jobs)
+    answers = identifier.identify_all(
+        gathered.recordings, threshold=threshold, false_accept_rate=false_accept_rate, closed_set=closed_set,
+        channel=channel, raw=raw, jobs=jobs,
+    )  # fmt: skip
     with Progress(len(gathered.recordings), "identifying", quiet=quiet) as progress:
         counted = _counted(_unfound(gathered), answers, progress)
-        tally = _print(counted, layout, top, progress)
+        tally = _print(counted, layout, top, progress, calibrated=identifier.calibration is not None)
     for message in tally.undecided:
         complain(message)
     for message in tally.doubtful:
@@ -98,7 +108,7 @@ def identify(
     note_ignored(len(gathered.ignored), quiet=quiet)
     if gathered.left_alone:
         note(f"{gathered.left_alone} rows with split = enroll were left alone", quiet=quiet)
-    if threshold is None and not closed_set and tally.named and layout == "table":
+    if identifier.calibration is None and threshold is None and not closed_set and tally.named and layout == "table":
         note("Without --threshold, strangers get the nearest name: a small margin is a doubtful name.", quiet=quiet)
     return 3 if tally.undecided else 0
 
@@ -128,7 +138,9 @@ def _counted(
         yield answer
 
 
-def _print(answers: Iterable[Identification], layout: str, top: int | None, progress: Progress) -> _Tally:
+def _print(
+    answers: Iterable[Identification], layout: str, top: int | None, progress: Progress, *, calibrated: bool
+) -> _Tally:
     """Print the answers as they come, or as a table when all are there."""
     tally = _Tally()
 
@@ -147,9 +159,9 @@ def _print(answers: Iterable[Identification], layout: str, top: int | None, prog
     elif layout == "csv":
         print_csv(_CSV_FIELDS, map(_csv_row, watched()))
     else:
-        columns = [("Recording", "left"), ("Speaker", "left"), ("Margin", "right"), ("Log-likelihood", "right"),
-                   ("Speech s", "right")]  # fmt: skip
-        rows = [row for answer in watched() for row in _table_rows(answer, top or 1)]
+        numbers = ("Probability", "LLR", "Margin") if calibrated else ("Margin", "Log-likelihood")
+        columns = [("Recording", "left"), ("Speaker", "left"), *((name, "right") for name in (*numbers, "Speech s"))]
+        rows = [row for answer in watched() for row in _table_rows(answer, top or 1, calibrated=calibrated)]
         progress.stop()
         if rows:
             print_table(columns, rows)
@@ -162,21 +174,23 @@ def _csv_row(answer: Identification) -> list[object]:
         answer.path, answer.start, answer.end, answer.status, answer.decision, answer.reason, answer.margin,
         best and best.speaker, best and best.log_likelihood, following and following.speaker,
         following and following.log_likelihood, answer.speech_seconds, answer.duration_seconds, answer.message,
+        best and best.llr, best and best.probability, answer.probability_unknown,
     ]  # fmt: skip
 
 
-def _table_rows(answer: Identification, top: int) -> Iterator[list[str]]:
-    label = shown(answer.path)
-    if answer.start is not None or answer.end is not None:
-        label += f" [{answer.start or 0:g}-{'' if answer.end is None else format(answer.end, 'g')} s]"
+def _table_rows(answer: Identification, top: int, *, calibrated: bool) -> Iterator[list[str]]:
+    label = recording_label(answer.path, answer.start, answer.end)
     speech = "" if answer.speech_seconds is None else f"{answer.speech_seconds:.1f}"
-    margin = "" if answer.margin is None else f"{answer.margin:.2f}"
     if answer.status == "undecided":
-        yield [label, f"undecided: {(answer.reason or '').replace('_', ' ')}", "", "", speech]
+        yield [label, f"undecided: {(answer.reason or '').replace('_', ' ')}", *[""] * (3 if calibrated else 2), speech]
         return
     name = answer.decision or "unknown"
     if answer.status == "unknown":
         name = f"unknown (nearest: {answer.scores[0].speaker})"
-    yield [label, name, margin, f"{answer.scores[0].log_likelihood:.2f}", speech]
-    for place, score in enumerate(answer.scores[1:top], start=2):
-        yield [f"  {place}.", score.speaker, "", f"{score.log_likelihood:.2f}", ""]
+    margin = "" if answer.margin is None else f"{answer.margin:.2f}"
+    for place, score in enumerate(answer.scores[:top], start=1):
+        numbers = [margin if place == 1 else "", f"{score.log_likelihood:.2f}"]
+        if score.llr is not None and score.probability is not None:
+            numbers = [percent(score.probability), f"{score.llr:.1f}", margin if place == 1 else ""]
+        first = [label, name] if place == 1 else [f"  {place}.", score.speaker]
+        yield [*first, *numbers, speech if place == 1 else ""]

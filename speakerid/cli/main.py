@@ -1,7 +1,7 @@
 """The command ``speakerid`` and what happens when something goes wrong.
 
-Exit status: 0 all done (an "unknown" is an answer); 2 wrong usage, or a store that cannot be used; 3 at least one input
-could not be used (the others were done); 130 stopped by Ctrl-C.
+Exit status: 0 all done (an "unknown" is an answer); 1 `verify` says no; 2 wrong usage, or a store that cannot be used; 3 at
+least one input could not be used (the others were done); 130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import click
 
 from speakerid._version import __version__
 from speakerid.cli.cache import cache
+from speakerid.cli.calibrate import calibrate
 from speakerid.cli.demo import demo
 from speakerid.cli.doctor import doctor
 from speakerid.cli.enroll import enroll
@@ -24,6 +25,7 @@ from speakerid.cli.identify import identify
 from speakerid.cli.output import complain
 from speakerid.cli.speakers import speakers
 from speakerid.cli.tune import tune
+from speakerid.cli.verify import verify
 from speakerid.cli.world import world
 from speakerid.errors import RecordingError, SpeakerIdError
 
@@ -46,7 +48,7 @@ def cli() -> None:
     """  # noqa: D301 - \b is click's mark for lines to keep
 
 
-for _command in (enroll, identify, evaluate, speakers, tune, world, demo, cache, doctor):
+for _command in (enroll, identify, verify, calibrate, evaluate, speakers, tune, world, demo, cache, doctor):
     cli.add_command(_command)
 
 

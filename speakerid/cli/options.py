@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from speakerid.audio import RawFormat
     from speakerid.config import Config
 
 __all__ = [
     "channel_option",
     "common_options",
     "common_options_with_configs",
+    "false_accept_option",
     "format_option",
     "parse_components",
+    "raw_format",
+    "raw_options",
     "read_config",
 ]
 
@@ -81,6 +85,57 @@ def channel_option(command: Command) -> Command:
         "--channel", type=click.IntRange(min=1), metavar="N",
         help="Use this channel, counted from 1; left out, the mean of all channels.",
     )(command)  # fmt: skip
+
+
+def false_accept_option(command: Command) -> Command:
+    """--false-accept-rate."""
+    return click.option(
+        "--false-accept-rate", type=float, metavar="SHARE", callback=_share,
+        help="Share of those who are somebody else that may be taken for an enrolled speaker; 0.02 if left out.",
+    )(command)  # fmt: skip
+
+
+def _share(_context: click.Context, _parameter: click.Parameter, value: float | None) -> float | None:
+    if value is not None and not 0 < value < 1:
+        raise click.BadParameter(f"{value:g}: expected a share between 0 and 1, such as 0.01")
+    return value
+
+
+def raw_options(command: Command) -> Command:
+    """--raw, --raw-encoding and --raw-channels."""
+    options = [
+        click.option("--raw", "raw_rate", type=click.IntRange(4000, 384000), metavar="RATE",
+                     help="Standard input is headerless PCM at this rate."),
+        click.option("--raw-encoding", metavar="NAME",
+                     help="Its samples: u8, s8, s16le (the default), s16be, s24le, s32le, f32le, f64le, mulaw, alaw."),
+        click.option("--raw-channels", type=click.IntRange(1, 64), metavar="N", help="Its channels; 1 if left out."),
+    ]  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def raw_format(
+    audio: tuple[str, ...], rate: int | None, encoding: str | None, channels: int | None
+) -> RawFormat | None:
+    """Return what standard input is, if it is headerless PCM.
+
+    Raises
+    ------
+    click.UsageError
+        It is described without being asked for, or asked for more than once.
+    """
+    if rate is not None and "-" not in audio:
+        raise click.UsageError("--raw describes standard input: name it as -")
+    if rate is None and (encoding is not None or channels is not None):
+        raise click.UsageError("--raw-encoding and --raw-channels describe headerless PCM: give --raw RATE too")
+    if audio.count("-") > 1:
+        raise click.UsageError("standard input can be read once: name - once")
+    if rate is None:
+        return None
+    from speakerid.audio import RawFormat
+
+    return RawFormat(rate, encoding or "s16le", channels or 1)
 
 
 def parse_components(text: str) -> int | Literal["auto"]:

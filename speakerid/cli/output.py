@@ -18,7 +18,18 @@ from speakerid.audio.paths import csv_field, shown
 _NARROWEST_TEXT = 8
 _WIDTH_OF_A_FILE = 1000
 
-__all__ = ["Progress", "complain", "counted", "note", "note_ignored", "print_csv", "print_json", "print_table"]
+__all__ = [
+    "Progress",
+    "complain",
+    "counted",
+    "note",
+    "note_ignored",
+    "percent",
+    "print_csv",
+    "print_json",
+    "print_table",
+    "recording_label",
+]
 
 
 def complain(message: str) -> None:
@@ -49,6 +60,22 @@ def note_ignored(n_ignored: int, *, quiet: bool) -> None:
 
 def _one_line(message: str) -> str:
     return shown(message)
+
+
+def recording_label(path: str, start: float | None, end: float | None) -> str:
+    """A recording in a table: its path, and the stretch if there is one."""
+    if start is None and end is None:
+        return shown(path)
+    return f"{shown(path)} [{start or 0:g}-{'' if end is None else format(end, 'g')} s]"
+
+
+def percent(probability: float) -> str:
+    """A probability for people: certainty is not claimed."""
+    if probability > 0.999:
+        return "> 99.9 %"
+    if probability < 0.001:
+        return "< 0.1 %"
+    return f"{100 * probability:.1f} %"
 
 
 def print_json(values: Mapping[str, Any]) -> None:

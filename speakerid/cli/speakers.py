@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from speakerid._version import __version__
 from speakerid.cli.options import common_options, format_option, read_config
-from speakerid.cli.output import note, print_csv, print_json, print_table
+from speakerid.cli.output import complain, note, print_csv, print_json, print_table
 
 if TYPE_CHECKING:
     from speakerid.store import Store
+    from speakerid.workflows.advice import RecordingAdvice
 
 __all__ = ["speakers"]
 
@@ -92,12 +93,28 @@ def list_speakers(layout: str, db: str, config_path: str | None, jobs: int, quie
 @format_option("table", "json")
 @common_options
 def show(name: str, layout: str, db: str, config_path: str | None, jobs: int, quiet: bool) -> None:  # noqa: ARG001
-    """Show one speaker: recordings, model and how its training went."""
+    """Show one speaker: recordings and how well they fit, model, and the nearest other speakers.
+
+    Fit is how well a recording fits the speaker's other recordings, 100 % being typical of them and 0 % no better than
+    anybody's.
+    """
+    from speakerid.errors import SpeakerIdError
+    from speakerid.workflows.advice import advise, amount_of
+    from speakerid.workflows.advice_sentences import sentences
+
     with _open(db, config_path) as store, store.reading():
         speaker = store.speaker(name)
         recordings = store.recordings(speaker.name)
         _mixture, record = store.model(speaker.name)
         adapted = store.training.method == "map"
+    advice, lines = None, []
+    try:
+        report = advise(db, [speaker.name], neighbours=True, jobs=jobs)
+        (advice,), lines = report.speakers, sentences(report)
+    except SpeakerIdError as error:
+        # somebody else's model may be damaged, or the speaker be gone since: what was read is shown all the same
+        complain(f"{speaker.name} was not compared with others: {error}")
+    fits = {} if advice is None else {recording.content_hash: recording for recording in advice.recordings}
     if layout == "json":
         print_json(
             {
@@ -107,8 +124,11 @@ def show(name: str, layout: str, db: str, config_path: str | None, jobs: int, qu
                 "seconds": round(speaker.seconds, 3),
                 "speech_seconds": round(speaker.speech_seconds, 3),
                 "components": speaker.n_components,
-                "recordings": [asdict(r) for r in recordings],
+                "recordings": [asdict(r) | _fit_fields(fits.get(r.content_hash)) for r in recordings],
                 "training": record,
+                "amount": amount_of(speaker.speech_seconds),
+                "neighbours": [_rounded(asdict(neighbour)) for neighbour in advice.neighbours] if advice else None,
+                "advice": lines,
             }
         )
         return
@@ -130,16 +150,45 @@ def show(name: str, layout: str, db: str, config_path: str | None, jobs: int, qu
     if record.get("considered"):
         tried = "; ".join(f"K = {k}: {bic:,.0f}" for k, bic in record["considered"])
         click.echo(f"components chosen by BIC, the smallest is best: {tried}")
-    columns = [("Recording", "left"), ("Seconds", "right"), ("Speech s", "right"), ("Enrolled", "left"),
-               ("Content hash", "left")]  # fmt: skip
+    if advice is not None and advice.neighbours:
+        nearest = ", ".join(f"{n.speaker} {_share(n.fit)}" for n in advice.neighbours)
+        click.echo(f"nearest other speakers, and how well {speaker.name}'s recordings fit them: {nearest}")
+    columns = [("Recording", "left"), ("Seconds", "right"), ("Speech s", "right"), ("Fit", "right"), ("Next best", "left"),
+               ("Enrolled", "left"), ("Content hash", "left")]  # fmt: skip
     rows = sorted(recordings, key=lambda r: r.source)
     print_table(
         columns,
         (
-            [r.source, f"{r.seconds:.1f}", f"{r.speech_seconds:.1f}", _when(r.enrolled), r.content_hash[:12]]
+            [r.source, f"{r.seconds:.1f}", f"{r.speech_seconds:.1f}", *_fit_cells(fits.get(r.content_hash)),
+             _when(r.enrolled), r.content_hash[:12]]
             for r in rows
         ),
-    )
+    )  # fmt: skip
+    for line in lines:
+        click.echo(line)
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.0f} %"
+
+
+def _rounded(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: round(value, 6) if isinstance(value, float) else value for key, value in values.items()}
+
+
+def _fit_fields(recording: RecordingAdvice | None) -> dict[str, Any]:
+    """What `show` says of a recording in JSON; nothing is known of one that came in between."""
+    if recording is None:
+        return {"fit": None, "nearest": None, "nearest_fit": None, "finding": None}
+    values = _rounded(asdict(recording))
+    return {key: values[key] for key in ("fit", "nearest", "nearest_fit", "finding")}
+
+
+def _fit_cells(recording: RecordingAdvice | None) -> tuple[str, str]:
+    if recording is None:
+        return "-", "-"
+    next_best = "-" if recording.nearest is None else f"{recording.nearest} {_share(recording.nearest_fit)}"
+    return _share(recording.fit), next_best
 
 
 @speakers.command(epilog='Example:  speakerid speakers rename bob "Bob Smith"')

@@ -38,6 +38,8 @@ def world() -> None:
               help="Of EM, at most.")  # fmt: skip
 @click.option("--licence", "--license", default="", metavar="TEXT",
               help="Whose recordings they are and under which licence; kept in the model.")  # fmt: skip
+@click.option("--degrade", "degradations", multiple=True, metavar="HOW",
+              help="Learn every recording in this condition as well, as evaluate --degrade; again for more.")  # fmt: skip
 @click.option("--work-folder", type=click.Path(), metavar="FOLDER",
               help="For the frames, 58 MB an hour of speech, and what is done so far; FILE.work if left out.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Write over a world model that is there.")
@@ -49,6 +51,7 @@ def train(
     components: int,
     iterations: int,
     licence: str,
+    degradations: tuple[str, ...],
     work_folder: str | None,
     force: bool,
     channel: int | None,
@@ -71,10 +74,11 @@ def train(
         complain(message)
     note_ignored(len(gathered.ignored), quiet=quiet)
     try:
+        inputs = [*recordings, *([config_path] if config_path else [])]
         report = _train(
             gathered.recordings, config, output=output, components=components, iterations=iterations, licence=licence,
-            work_folder=work_folder, inputs=[*recordings, *([config_path] if config_path else [])], replace=force,
-            channel=channel, jobs=jobs, quiet=quiet,
+            degradations=degradations, work_folder=work_folder, inputs=inputs, replace=force, channel=channel, jobs=jobs,
+            quiet=quiet,
         )  # fmt: skip
     except KeyboardInterrupt:
         folder = kept_in(output, work_folder)
@@ -101,7 +105,7 @@ def _train(recordings: list[Any], config: Any, *, iterations: int, quiet: bool, 
     """Train with progress bars."""
     from speakerid.workflows.world import train_world
 
-    total = len(recordings)
+    total = len(recordings) * (1 + len(options["degradations"]))
     with (
         Progress(total, "analysing", quiet=quiet) as analysed,
         Progress(iterations, "training", quiet=quiet) as trained,

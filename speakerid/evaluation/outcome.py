@@ -4,10 +4,10 @@ A *row* is one recording asked of the speakers of one round. A recording is *kno
 in that round, else it is a *stranger*'s. With one speaker left out at a time a recording has two rows: one with everybody
 enrolled, and one, marked `left_out`, without its own speaker.
 
-Two numbers stand for every row and speaker, both larger for a better fit: the log-likelihood, which ranks the speakers, and
-the detection score, which is compared with a threshold. Both are −inf for a speaker who is not enrolled in that round,
-and throughout for a row that could not be judged: it counts as wrong for a known recording and as a rejection for a
-stranger's.
+Two numbers stand for every row and speaker, both larger for a better fit: the log-likelihood, and the detection score, which
+is compared with a threshold. The former ranks the speakers, or the latter where it is a calibrated ratio. Both are −inf for
+a speaker who is not enrolled in that round, and throughout for a row that could not be judged: it counts as wrong for a
+known recording and as a rejection for a stranger's.
 """
 
 from __future__ import annotations
@@ -99,7 +99,12 @@ class Outcome:
     listed : Listed, optional
         The trials, if the protocol lists them; else every row is asked of every speaker enrolled.
     threshold : float, optional
-        The least detection score that gets a name; None names somebody always.
+        The least acceptance score that gets a name; None names somebody always.
+    handicaps : ndarray, shape (n_rows,), optional
+        What is taken off the best speaker's detection score of a row before it is compared with the threshold: the
+        logarithm of the number of speakers asked, where scores are calibrated ratios.
+    ranked_by_score : bool
+        The detection scores rank the speakers, in place of the log-likelihoods.
     """
 
     speakers: tuple[str, ...]
@@ -110,6 +115,13 @@ class Outcome:
     enrolled_seconds: NDArray[np.float64]
     listed: Listed | None = None
     threshold: float | None = None
+    handicaps: NDArray[np.float64] | None = None
+    ranked_by_score: bool = False
+
+    @property
+    def ranking(self) -> NDArray[np.float64]:
+        """What ranks the speakers, larger is better, (n_rows, n_speakers)."""
+        return self.scores if self.ranked_by_score else self.log_likelihoods
 
     @cached_property
     def n_tests(self) -> int:
@@ -150,14 +162,18 @@ class Outcome:
     @cached_property
     def ranks(self) -> NDArray[np.intp]:
         """Place of the true speaker, for the known rows, (n_known,); n_speakers + 1 where it has no score."""
-        own = self.log_likelihoods[self.known, self.truth[self.known]]
-        places = ranks(self.log_likelihoods[self.known], self.truth[self.known])
+        own = self.ranking[self.known, self.truth[self.known]]
+        places = ranks(self.ranking[self.known], self.truth[self.known])
         return np.where(np.isneginf(own), len(self.speakers) + 1, places)
 
     @cached_property
     def acceptance(self) -> NDArray[np.float64]:
-        """The largest detection score of each row, (n_rows,)."""
-        return np.asarray(self.scores.max(axis=1, initial=-np.inf), dtype=np.float64)
+        """What is compared with the threshold: the best speaker's detection score less the row's handicap, (n_rows,)."""
+        if not self.speakers:
+            return np.full(len(self.rows), -np.inf)
+        best = self.ranking.argmax(axis=1)
+        scores: NDArray[np.float64] = self.scores[np.arange(len(self.rows)), best]
+        return scores if self.handicaps is None else scores - self.handicaps
 
     @cached_property
     def named(self) -> NDArray[np.intp]:
@@ -165,8 +181,8 @@ class Outcome:
 
         Of equal best speakers a wrong one, as in :func:`speakerid.evaluation.decisions`.
         """
-        best = self.log_likelihoods.argmax(axis=1) if self.speakers else np.full(len(self.rows), -1)
-        best[self.known] = decisions(self.log_likelihoods[self.known], self.truth[self.known])
+        best = self.ranking.argmax(axis=1) if self.speakers else np.full(len(self.rows), -1)
+        best[self.known] = decisions(self.ranking[self.known], self.truth[self.known])
         refused = ~self.judged
         if self.threshold is not None:
             refused |= self.acceptance < self.threshold

@@ -77,7 +77,9 @@ def summarise(outcome: Outcome, figures: Figures) -> dict[str, Any]:
         if len(found):
             summary["cmc"] = _numbers(cmc_curve(found, len(outcome.speakers)) * (len(found) / scored))
     if outcome.threshold is not None:
-        summary |= {"threshold": outcome.threshold} | _share("known_refused", outcome.named[known] < 0)
+        named = outcome.named[known]
+        summary |= {"threshold": outcome.threshold} | _share("known_refused", named < 0)
+        summary |= _share("known_misnamed", (named >= 0) & (named != outcome.truth[known]))
     summary |= _confusions(outcome) if outcome.listed is None else {"confusion": None, "per_speaker": []}
     summary["open_set"] = _open_set(outcome, figures)
     summary["verification"] = _verification(outcome, figures)
@@ -403,7 +405,7 @@ class _Trials:
 
 def _best_two(outcome: Outcome, number: int) -> list[dict[str, Any]]:
     values = outcome.log_likelihoods[number]
-    order = np.argsort(-values, kind="stable")[:2]
+    order = np.argsort(-outcome.ranking[number], kind="stable")[:2]
     return [
         {"speaker": outcome.speakers[i], "log_likelihood": finite(values[i])} for i in order if np.isfinite(values[i])
     ]

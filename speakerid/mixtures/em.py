@@ -52,6 +52,11 @@ class TrainingRecord:
     n_frames : int
     considered : tuple of (int, float)
         K and its BIC, where K was chosen by it.
+    held_out : tuple of float
+        Of an adapted mixture: how much better than the world model each recording fits the mixture that the speaker's other
+        recordings give, nats a frame. Empty where there is nothing else to learn from.
+    expected_ratio : float, optional
+        The mean of that over the frames: what a recording of the speaker can be expected to reach.
     """
 
     log_likelihoods: tuple[float, ...]
@@ -63,6 +68,8 @@ class TrainingRecord:
     components: int
     n_frames: int
     considered: tuple[tuple[int, float], ...] = ()
+    held_out: tuple[float, ...] = ()
+    expected_ratio: float | None = None
 
 
 def expectation_maximisation(trainings: Sequence[Training], config: TrainingConfig, run: Map = map) -> None:

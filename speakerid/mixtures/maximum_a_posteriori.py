@@ -18,7 +18,9 @@ Adapting means alone is the usual choice. What is not adapted stays the world's,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+import operator
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,6 +39,10 @@ __all__ = ["adapt_each", "maximum_a_posteriori_update"]
 
 # of the world's variance
 _SMALLEST_SHARE = 1e-6
+# Recordings are held out in so many turns at most: each costs an E-step of its part.
+_MOST_TURNS = 8
+# a single recording is held out by quarters, if they have so many frames
+_QUARTERS, _LEAST_FRAMES = 4, 10
 
 
 def maximum_a_posteriori_update(
@@ -107,14 +113,18 @@ def maximum_a_posteriori_update(
 
 
 def adapt_each(
-    matrices: Sequence[NDArray[Any]], world: GaussianMixture, config: TrainingConfig, *, jobs: int | None = None
+    speakers: Sequence[NDArray[Any] | Sequence[NDArray[Any]]],
+    world: GaussianMixture,
+    config: TrainingConfig,
+    *,
+    jobs: int | None = None,
 ) -> list[tuple[GaussianMixture, TrainingRecord] | TrainingError]:
     """Adapt a world model to several speakers.
 
     Parameters
     ----------
-    matrices : sequence of ndarray, shape (n_i, d)
-        Each speaker's frames.
+    speakers : sequence
+        Each speaker's frames (n, d), or those of each of the speaker's recordings: statistics add, so it is the same.
     world : GaussianMixture
         Diagonal.
     config : TrainingConfig
@@ -125,39 +135,86 @@ def adapt_each(
     Returns
     -------
     results : list
-        For each speaker the mixture and a record whose log-likelihoods are those under the world and under the mixture; or
-        why the frames cannot be used.
+        For each speaker the mixture and a record whose log-likelihoods are those under the world and under the mixture, and
+        whose `held_out` says how well each recording fits what the others gave; or why the frames cannot be used.
     """
     spread = world.weights @ (world.variances + world.means**2) - (world.weights @ world.means) ** 2
 
-    def adapt(X: NDArray[Any]) -> tuple[GaussianMixture, TrainingRecord] | TrainingError:
+    def update(statistics: Iterable[SufficientStatistics]) -> GaussianMixture:
+        return maximum_a_posteriori_update(
+            world,
+            functools.reduce(operator.add, statistics),
+            config.relevance_factor,
+            weights=config.adapted == "all",
+            variances=config.adapted != "means",
+            floor=config.variance_floor * spread,
+        )
+
+    def adapt(
+        frames: NDArray[Any] | Sequence[NDArray[Any]],
+    ) -> tuple[GaussianMixture, TrainingRecord] | TrainingError:
         try:
-            frames = checked_training_frames(X)
-            statistics = accumulate(world, frames, jobs=1)
-            mixture = maximum_a_posteriori_update(
-                world,
-                statistics,
-                config.relevance_factor,
-                weights=config.adapted == "all",
-                variances=config.adapted != "means",
-                floor=config.variance_floor * spread,
-            )
-            after = accumulate(mixture, frames, jobs=1)
+            recordings = [checked_training_frames(frames)] if isinstance(frames, np.ndarray) else list(frames)
+            recordings = [checked_training_frames(recording) for recording in recordings]
+            parts = _parts(recordings)
+            statistics = [accumulate(world, frames, jobs=1) for _recording, frames in parts]
+            mixture = update(statistics)
+            after = [accumulate(mixture, frames, jobs=1) for _recording, frames in parts]
         except TrainingError as error:
             return error
         except ValueError as error:
             return TrainingError(f"cannot adapt the world model: {error}")
+        n_frames = sum(each.n_frames for each in statistics)
+        held_out = _held_out(parts, statistics, update, len(recordings))
+        expected = float(np.average(held_out, weights=[*map(len, recordings)])) if held_out else None
         record = TrainingRecord(
-            log_likelihoods=(statistics.mean_log_likelihood, after.mean_log_likelihood),
+            log_likelihoods=tuple(sum(each.log_likelihood for each in side) / n_frames for side in (statistics, after)),
             converged=True,
             floored=0,
             removed=0,
             constant=0,
             components_asked=world.n_components,
             components=world.n_components,
-            n_frames=len(frames),
+            n_frames=n_frames,
+            held_out=held_out,
+            expected_ratio=expected,
         )
         return mixture, record
 
-    with one_blas_thread(), worker_threads(min(effective_jobs(jobs), max(len(matrices), 1))) as run:
-        return list(run(adapt, matrices))
+    with one_blas_thread(), worker_threads(min(effective_jobs(jobs), max(len(speakers), 1))) as run:
+        return list(run(adapt, speakers))
+
+
+_Parts = list[tuple[int, NDArray[Any]]]
+
+
+def _parts(recordings: Sequence[NDArray[Any]]) -> _Parts:
+    """Split into what is held out at a time: recordings with their numbers, of a single one its quarters."""
+    if len(recordings) > 1:
+        return list(enumerate(recordings))
+    (frames,) = recordings
+    quarters = np.array_split(frames, _QUARTERS) if len(frames) >= _QUARTERS * _LEAST_FRAMES else [frames]
+    return [(0, quarter) for quarter in quarters]
+
+
+def _held_out(
+    parts: _Parts,
+    statistics: Sequence[SufficientStatistics],
+    update: Callable[[Iterable[SufficientStatistics]], GaussianMixture],
+    n_recordings: int,
+) -> tuple[float, ...]:
+    """How much better than the world each recording fits the speaker that the others give, nats a frame.
+
+    The parts are held out in a few turns, each in one. What is alone is not held out: there is no answer then.
+    """
+    if len(parts) < 2:
+        return ()
+    n_turns = min(len(parts), _MOST_TURNS)
+    gained, frames_of = np.zeros(n_recordings), np.zeros(n_recordings)
+    for turn in range(n_turns):
+        without = update(each for i, each in enumerate(statistics) if i % n_turns != turn)
+        for i in range(turn, len(parts), n_turns):
+            recording, frames = parts[i]
+            gained[recording] += accumulate(without, frames, jobs=1).log_likelihood - statistics[i].log_likelihood
+            frames_of[recording] += len(frames)
+    return tuple((gained / frames_of).tolist())

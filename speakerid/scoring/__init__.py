@@ -1,7 +1,24 @@
 """Frames against models: scores, and what they decide."""
 
 from speakerid.scoring.adapted import AdaptedStack
-from speakerid.scoring.decision import Decision, cohort_scores, decide, relative_scores
+from speakerid.scoring.calibration import Calibration, CalibrationData, expected_ratios, fit_calibration, posteriors
+from speakerid.scoring.decision import Decision, Rule, cohort_scores, decide, relative_scores
 from speakerid.scoring.stack import MixtureStack
+from speakerid.scoring.voices import Turn, several_voices
 
-__all__ = ["AdaptedStack", "Decision", "MixtureStack", "cohort_scores", "decide", "relative_scores"]
+__all__ = [
+    "AdaptedStack",
+    "Calibration",
+    "CalibrationData",
+    "Decision",
+    "MixtureStack",
+    "Rule",
+    "Turn",
+    "cohort_scores",
+    "decide",
+    "expected_ratios",
+    "fit_calibration",
+    "posteriors",
+    "relative_scores",
+    "several_voices",
+]

@@ -110,18 +110,58 @@ class AdaptedStack:
         X = self._checked(X)
         if len(X) == 0:
             raise ValueError("no frames to score")
-        threads = max(min(effective_jobs(jobs), len(X) * self.n_components // _WORTH_A_THREAD), 1)
-        total, of_world = np.zeros(self.n_speakers), 0.0
+        ratios, world = self.block_ratios(X, np.zeros(1, dtype=np.intp), jobs=jobs)
+        return ratios[0] / len(X), float(world[0]) / len(X)
 
-        def sums(part: slice) -> tuple[NDArray[np.float64], float]:
+    def block_ratios(
+        self, X: NDArray[Any], starts: NDArray[np.integer], *, jobs: int | None = 1
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Sums of log-likelihood ratios over blocks of frames, and of the world's log-likelihoods, nats.
+
+        They add: the sums of a window are those of its blocks, and all blocks together give :meth:`mean_ratios`. Memory
+        grows with the blocks, not with the frames.
+
+        Parameters
+        ----------
+        X : ndarray, shape (n, d)
+        starts : ndarray of int, shape (n_blocks,)
+            First frame of each block, which ends where the next one starts; the first is 0, and none is less than the one
+            before. A block without frames, as where a clock goes on and nobody speaks, has sums of 0.
+        jobs : int, optional
+            Threads; None takes as many as pay. The result does not depend on it.
+
+        Returns
+        -------
+        ratios : ndarray, shape (n_blocks, n_speakers)
+        world : ndarray, shape (n_blocks,)
+
+        Raises
+        ------
+        ValueError
+            The starts are no such numbers, or the frames are of another width.
+        """
+        X = self._checked(X)
+        starts = np.asarray(starts)
+        if starts.ndim != 1 or not len(starts) or starts[0] != 0 or (np.diff(starts) < 0).any() or starts[-1] > len(X):
+            raise ValueError(f"expected starts of blocks that rise from 0 to at most {len(X)}")
+        threads = max(min(effective_jobs(jobs), len(X) * self.n_components // _WORTH_A_THREAD), 1)
+        totals, of_world = np.zeros((len(starts), self.n_speakers)), np.zeros(len(starts))
+
+        def sums(part: slice) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]:
             ratios, world = self._ratios(X[part])
-            return ratios.sum(axis=0, dtype=np.float64), float(world.sum(dtype=np.float64))
+            blocks = np.searchsorted(starts, np.arange(part.start, part.stop), side="right") - 1
+            first = np.flatnonzero(np.diff(blocks, prepend=-1))  # of each block, within the tile
+            return (
+                blocks[first],
+                np.add.reduceat(ratios, first, axis=0, dtype=np.float64),
+                np.add.reduceat(world, first, dtype=np.float64),
+            )
 
         with one_blas_thread(), worker_threads(threads) as run:
-            for ratios, world in run(sums, self._tiles(len(X))):
-                total += ratios
-                of_world += world
-        return total * (LN2 / len(X)), of_world * (LN2 / len(X))
+            for blocks, ratios, world in run(sums, self._tiles(len(X))):
+                totals[blocks] += ratios
+                of_world[blocks] += world
+        return totals * LN2, of_world * LN2
 
     def _checked(self, X: NDArray[Any]) -> NDArray[Any]:
         X = np.asarray(X)

@@ -4,6 +4,10 @@ The speaker with the largest mean log-likelihood wins (Reynolds and Rose 1995, m
 cumulative log-likelihood over the speech frames; the mean ranks the same). How far the winner is ahead of the next
 speaker, in nats a frame, is the *margin*: strangers are close to two speakers at once, an enrolled speaker is close
 to one. A name may be refused by a threshold on it.
+
+Where scores are calibrated (:mod:`speakerid.scoring.calibration`) the speaker with the largest calibrated ratio wins, who is
+the most probable one: with as much speech enrolled of everybody nearly always the same, and fairer to those of whom
+little is enrolled. A name may be refused by a threshold on that ratio.
 """
 
 from __future__ import annotations
@@ -14,7 +18,24 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Decision", "cohort_scores", "decide", "relative_scores"]
+__all__ = ["Decision", "Rule", "cohort_scores", "decide", "relative_scores"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What decides between a name and "unknown".
+
+    Attributes
+    ----------
+    kind : {"always", "closed_set", "margin", "evidence"}
+        The best speaker is named always ("closed_set": also of a recording that would be refused); or when the margin, nats
+        a frame, reaches the threshold; or when the calibrated log-likelihood ratio does, less log n for having been chosen
+        among n speakers.
+    threshold : float
+    """
+
+    kind: Literal["always", "closed_set", "margin", "evidence"]
+    threshold: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -27,7 +48,8 @@ class Decision:
     speaker : int
         Index of the best speaker, also when it is refused.
     margin : float or None
-        Nats a frame ahead of the next speaker; None with a single speaker.
+        Nats a frame that the best speaker is ahead of the others, below 0 where a log-likelihood alone would name another;
+        None with a single speaker.
     ranking : tuple of int
         All speakers, best first; equal scores in their order.
     """
@@ -38,21 +60,31 @@ class Decision:
     ranking: tuple[int, ...]
 
 
-def decide(log_likelihoods: NDArray[np.float64], *, threshold: float | None = None) -> Decision:
+def decide(log_likelihoods: NDArray[np.float64], rule: Rule, *, ratios: NDArray[np.float64] | None = None) -> Decision:
     """Rank the speakers and decide.
 
     Parameters
     ----------
     log_likelihoods : ndarray, shape (n_speakers,)
         Mean over the speech frames, nats a frame.
-    threshold : float, optional
-        The least margin that gets a name; None names the best speaker always. A single speaker has no margin and is
-        always named.
+    rule : Rule
+        A single speaker has no margin, and is named by a margin's rule always.
+    ratios : ndarray, shape (n_speakers,), optional
+        Calibrated; needed for a rule by evidence. They rank the speakers, unless the rule is about margins: a likelihood
+        alone leans to speakers of whom much is enrolled.
     """
-    ranking = np.argsort(-log_likelihoods, kind="stable")
-    margin = float(log_likelihoods[ranking[0]] - log_likelihoods[ranking[1]]) if len(ranking) > 1 else None
-    refused = threshold is not None and margin is not None and margin < threshold
-    return Decision("unknown" if refused else "identified", int(ranking[0]), margin, tuple(ranking.tolist()))
+    ranking = np.argsort(-(log_likelihoods if ratios is None or rule.kind == "margin" else ratios), kind="stable")
+    best = int(ranking[0])
+    margin = None
+    if len(ranking) > 1:
+        margin = float(log_likelihoods[best] - np.delete(log_likelihoods, best).max())
+    refused = False
+    if rule.kind == "margin":
+        refused = margin is not None and margin < rule.threshold
+    elif rule.kind == "evidence":
+        assert ratios is not None
+        refused = float(ratios[best]) - np.log(len(ratios)) < rule.threshold
+    return Decision("unknown" if refused else "identified", best, margin, tuple(ranking.tolist()))
 
 
 def cohort_scores(log_likelihoods: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -15,6 +15,9 @@ __all__ = [
     "RecordingRow",
     "SpeakerRow",
     "SpeakerUpdate",
+    "adapted_from_blobs",
+    "adapted_to_blobs",
+    "as_stored",
     "mixture_from_blobs",
     "mixture_to_blobs",
 ]
@@ -88,6 +91,46 @@ class SpeakerUpdate:
     mixture: GaussianMixture
     record: dict[str, Any] = field(default_factory=dict)
     replace: bool = False
+
+
+def adapted_to_blobs(mixture: GaussianMixture) -> tuple[int, int, bytes, bytes, bytes]:
+    """K, d and the means alone, of a mixture whose weights and variances are the world model's."""
+    return mixture.n_components, mixture.n_features, b"", mixture.means.astype("<f4").tobytes(), b""
+
+
+def adapted_from_blobs(
+    n_components: int, n_features: int, weights: bytes, means: bytes, variances: bytes, *, world: GaussianMixture
+) -> GaussianMixture:
+    """Inverse of :func:`adapted_to_blobs`; weights and variances are shared with the world model.
+
+    Raises
+    ------
+    ValueError
+        The sizes do not fit, or the numbers are no means.
+    """
+    if (n_components, n_features) != world.means.shape or len(means) != 4 * world.means.size or weights or variances:
+        raise ValueError(f"expected means of shape {world.means.shape}, got {len(means)} bytes")
+    stored = np.frombuffer(means, dtype="<f4").reshape(world.means.shape)
+    # before they become float64, of which some that are not numbers would warn; they are not in range, either
+    if not (np.abs(stored) <= _LARGEST_MEAN).all():
+        raise ValueError("means out of any feature's range")
+    mu = stored.astype(np.float64)
+    return GaussianMixture.trusted(world.weights, mu, world.covariances, world.covariance_type)
+
+
+def as_stored(mixture: GaussianMixture, world: GaussianMixture | None) -> GaussianMixture:
+    """Round a mixture as a store does, so that scores do not depend on whether it came from one.
+
+    Parameters
+    ----------
+    mixture : GaussianMixture
+    world : GaussianMixture, optional
+        Whose means alone were adapted.
+    """
+    if world is not None:
+        return adapted_from_blobs(*adapted_to_blobs(mixture), world=world)
+    blobs, kind = mixture_to_blobs(mixture), mixture.covariance_type.name
+    return mixture_from_blobs(*blobs, expected_features=mixture.n_features, covariance=kind)
 
 
 def mixture_to_blobs(mixture: GaussianMixture) -> tuple[int, int, bytes, bytes, bytes]:

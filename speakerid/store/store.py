@@ -16,7 +16,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeGuard
 
 from speakerid.config import ConfigValues, FrontEndConfig, TrainingConfig, differences, from_dict, to_dict
 from speakerid.errors import (
@@ -32,12 +32,15 @@ from speakerid.errors import (
 )
 from speakerid.frontend import StaticFeatures
 from speakerid.mixtures import GaussianMixture
+from speakerid.scoring.calibration import Calibration
 from speakerid.store.connection import connect, make_file, transaction, translated
 from speakerid.store.names import normal_name
 from speakerid.store.rows import (
     RecordingRow,
     SpeakerRow,
     SpeakerUpdate,
+    adapted_from_blobs,
+    adapted_to_blobs,
     mixture_from_blobs,
     mixture_to_blobs,
 )
@@ -45,6 +48,8 @@ from speakerid.store.world_file import World
 
 __all__ = ["Store", "settings_rows"]
 
+# nats a frame: of a record somebody else may have written, such that sums and squares stay finite
+_LARGEST, _LARGEST_RATIO = 1e300, 1e6
 
 _COPIED = {
     "recordings": "content_hash, source, session, source_rate, seconds, speech_seconds, enrolled, n_frames, n_static,"
@@ -112,6 +117,8 @@ class Store:
         ConflictError
             There is one already, so the updates were not written.
         """
+        if training.method == "map" and world is None:
+            raise UsageError(f"{path}: speakers who are adapted need a world model")
         settings = settings_rows(front_end, training, world, created=_now(), version=version)
 
         def fill(temporary: Path) -> None:
@@ -163,6 +170,35 @@ class Store:
         if world is not None and world.front_end != self.front_end:
             raise NotAStoreError(f"{self.path}: the store's world model is of other features; the store is damaged")
         return world
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """The calibration that was fitted to the store's speakers, if one was.
+
+        Read when it is asked for: a damaged one can be forgotten or made again.
+
+        Raises
+        ------
+        NotAStoreError
+            It is damaged.
+        """
+        rows = self._query("SELECT value FROM settings WHERE name = 'calibration'")
+        try:
+            return Calibration.from_dict(json.loads(rows[0][0])) if rows else None
+        except (ValueError, RecursionError) as error:
+            raise NotAStoreError(
+                f"{self.path}: the store's calibration is damaged ({error}); make it again: speakerid calibrate, "
+                "or go back to the one that comes with the program: speakerid calibrate --forget"
+            ) from None
+
+    def write_calibration(self, calibration: Calibration | None) -> None:
+        """Keep a calibration of the store's own; None goes back to the one that comes with the program."""
+        with translated(self.path), transaction(self._connection):
+            self._connection.execute("DELETE FROM settings WHERE name = 'calibration'")
+            if calibration is not None:
+                self._connection.execute(
+                    "INSERT INTO settings (name, value) VALUES ('calibration', ?)", (json.dumps(calibration.to_dict()),)
+                )
 
     def names(self) -> list[str]:
         """All speakers in the order of their names."""
@@ -274,8 +310,18 @@ class Store:
         )
         return {self._name(name): self._mixture(name, *blobs) for name, *blobs in rows}
 
+    @property
+    def _adapted_from(self) -> GaussianMixture | None:
+        """The world model whose weights and variances the speakers have, if they have them."""
+        only_means = self.training.method == "map" and self.training.adapted == "means"
+        return self.world.mixture if only_means and self.world is not None else None
+
     def _mixture(self, name: str, *blobs: Any) -> GaussianMixture:
+        world = self._adapted_from
         try:
+            # stores of before wrote weights and variances again
+            if world is not None and not blobs[2] and not blobs[4]:
+                return adapted_from_blobs(*blobs, world=world)
             mixture = mixture_from_blobs(
                 *blobs, expected_features=self.front_end.n_features, covariance=self.training.covariance
             )
@@ -284,6 +330,13 @@ class Store:
                 f"{self.path}: the model of {name} is damaged: {error}; remove the speaker and enrol again"
             ) from None
         return mixture
+
+    def records(self) -> dict[str, dict[str, Any]]:
+        """How the training of every speaker went, in the order of the speakers' names."""
+        rows = self._query(
+            "SELECT s.name, m.record FROM models m JOIN speakers s ON s.id = m.speaker_id ORDER BY s.name"
+        )
+        return {self._name(name): self._record(name, text) for name, text in rows}
 
     def model(self, name: str) -> tuple[GaussianMixture, dict[str, Any]]:
         """One speaker's mixture and how its training went.
@@ -310,7 +363,7 @@ class Store:
         except (ValueError, RecursionError):
             details = None
         history = details.get("log_likelihoods") if isinstance(details, dict) else None
-        numbers = isinstance(history, list) and all(isinstance(v, int | float) and math.isfinite(v) for v in history)
+        numbers = isinstance(history, list) and all(map(_is_number, history))
         asked = details.get("components_asked", 0) if isinstance(details, dict) else None
         considered = details.get("considered", []) if isinstance(details, dict) else None
         pairs = isinstance(considered, list) and all(
@@ -321,7 +374,11 @@ class Store:
             and math.isfinite(p[1])
             for p in considered
         )
-        if not history or not numbers or not isinstance(asked, int) or not pairs:
+        held_out = details.get("held_out", []) if isinstance(details, dict) else None
+        expected = details.get("expected_ratio") if isinstance(details, dict) else None
+        ratios = [*held_out, 0.0 if expected is None else expected] if isinstance(held_out, list) else [None]
+        fits = all(_is_number(v) and abs(v) <= _LARGEST_RATIO for v in ratios)
+        if not history or not numbers or not isinstance(asked, int) or not pairs or not fits:
             raise NotAStoreError(f"{self.path}: the training record of {name} is damaged; remove it and enrol again")
         return dict(details)
 
@@ -337,6 +394,7 @@ class Store:
         if problems:
             first = " ".join(problems[0].split())
             raise NotAStoreError(f"{self.path}: damaged: {first}; restore it from a copy, or enrol again")
+        _ = self.calibration
         for name in self.names():
             self.model(name)
             for _hash, _static in self.static_features(name):
@@ -387,10 +445,11 @@ class Store:
                 )  # fmt: skip
             except sqlite3.IntegrityError:
                 raise ConflictError(f"{new.source} was enrolled by another process") from None
+        to_blobs = mixture_to_blobs if self._adapted_from is None else adapted_to_blobs
         execute(
             "INSERT OR REPLACE INTO models (speaker_id, n_components, n_features, weights, means, variances, record)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (speaker_id, *mixture_to_blobs(update.mixture), json.dumps(update.record)),
+            (speaker_id, *to_blobs(update.mixture), json.dumps(update.record)),
         )
 
     def copy_from(self, source: Store, names: Sequence[str], *, replace: bool = False) -> None:
@@ -537,6 +596,11 @@ class Store:
         finally:
             with translated(self.path):
                 self._connection.execute("COMMIT")
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    """Whether it is a finite number; whole ones in JSON can be larger than any float."""
+    return isinstance(value, float | int) and not isinstance(value, bool) and -_LARGEST < value < _LARGEST
 
 
 def _now() -> str:

@@ -36,7 +36,7 @@ from speakerid.parallel import effective_jobs, map_in_order, one_blas_thread
 from speakerid.store import NewRecording, SpeakerUpdate, Store, World, normal_name
 from speakerid.workflows.analysis import Analysis, Source, Waveform, analyse_for_training, located
 from speakerid.workflows.gather import Gathered
-from speakerid.workflows.learning import learn_each, pooled_frames, world_of
+from speakerid.workflows.learning import learn_each, recording_frames, world_of
 
 __all__ = ["EnrolledSpeaker", "EnrollmentReport", "Problem", "enroll_gathered", "enroll_recordings"]
 
@@ -215,9 +215,14 @@ def _settings(
     store_path: Path, config: Config | None, components: int | Literal["auto"] | None
 ) -> tuple[FrontEndConfig, TrainingConfig, World | None]:
     def asked(training: TrainingConfig) -> TrainingConfig:
-        if components is not None and training.method == "map":
+        if components is None:
+            return training
+        # where the settings are about adaptation
+        named = config is not None and config.world.file not in ("", "auto")
+        if training.method == "map" and (named or training != TrainingConfig()):
             raise UsageError("--components is for training by EM; an adapted speaker has as many as the world model")
-        return training if components is None else dataclasses.replace(training, components=components)
+        # a number of components asks for mixtures of the speaker's own
+        return dataclasses.replace(training, method="ml", components=components)
 
     if not store_path.exists():
         config = config or Config()
@@ -370,10 +375,10 @@ class _Writer:
         models = dict(zip((plan.name for plan in adding), trained, strict=True))
         return [self._finish(plan, models.get(plan.name)) for plan in plans]
 
-    def _frames(self, plan: _Plan) -> NDArray[np.float32]:
+    def _frames(self, plan: _Plan) -> list[NDArray[np.float32]]:
         statics = [(h, static) for h, static, _seconds in plan.kept]
         statics += [(a.content_hash or "", a.static) for _source, a in plan.added]
-        return pooled_frames(statics, self.front_end)
+        return recording_frames(statics, self.front_end)
 
     def _finish(self, plan: _Plan, model: tuple[GaussianMixture, TrainingRecord] | TrainingError | None) -> _Trained:
         problems = tuple(plan.problems)

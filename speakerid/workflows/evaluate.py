@@ -26,15 +26,16 @@ from speakerid.errors import RecordingError, TrainingError, UsageError
 from speakerid.evaluation.outcome import Listed, Outcome, Row
 from speakerid.mixtures import GaussianMixture
 from speakerid.parallel import effective_jobs, map_in_order, one_blas_thread
-from speakerid.scoring import cohort_scores, relative_scores
+from speakerid.scoring import Calibration, cohort_scores, relative_scores
 from speakerid.store import World
-from speakerid.store.rows import mixture_from_blobs, mixture_to_blobs
+from speakerid.store.rows import as_stored
 from speakerid.workflows import protocols
 from speakerid.workflows.analysis import Analysis, analyse_for_training, located, require_speech
 from speakerid.workflows.enroll import Problem
 from speakerid.workflows.identify import Identifier
-from speakerid.workflows.learning import learn_each, pooled_frames, world_of
+from speakerid.workflows.learning import learn_each, recording_frames, world_of
 from speakerid.workflows.score_book import ScoreBook, ScoreBooks, models_fingerprint
+from speakerid.workflows.shipped import shipped_calibration
 
 __all__ = ["System", "SystemResult", "content_hashes", "degraded_systems", "evaluate_system", "steps_of"]
 
@@ -42,6 +43,9 @@ _LIKELIHOOD_ALONE = (
     "log-likelihood alone, because a single speaker is enrolled and there is no world model to compare with; it depends on "
     "the recording more than on the speaker"
 )
+_CALIBRATED = "calibrated log-likelihood ratio"
+# where a book keeps what each speaker's own recordings reach, which is no recording's hash
+_EXPECTED = "expected"
 _ONE_SPEAKER = "a threshold needs two speakers, because it compares the best with the next; leave --threshold out"
 # recordings whose frames are in memory at once while speakers are trained
 _BATCH_RECORDINGS = 256
@@ -69,17 +73,25 @@ class System:
     degradation : Degradation, optional
     degradation_seed : int
         Of what is drawn for it.
+    own_calibration : Calibration, optional
+        In place of the one that comes with the program.
     """
 
     name: str
     config: Config
     degradation: Degradation | None = None
     degradation_seed: int = 0
+    own_calibration: Calibration | None = None
 
     @functools.cached_property
     def world(self) -> World | None:
         """The world model that the settings name; see :func:`speakerid.workflows.learning.world_of`."""
         return world_of(self.config)
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """Of the scores of speakers that are adapted."""
+        return (self.own_calibration or shipped_calibration()) if self.config.training.method == "map" else None
 
 
 @dataclass(eq=False)
@@ -178,6 +190,7 @@ def evaluate_system(
     *,
     channel: int | None = None,
     threshold: float | None = None,
+    false_accept_rate: float | None = None,
     books: ScoreBooks | None = None,
     jobs: int | None = None,
     progress: Progress | None = None,
@@ -192,7 +205,9 @@ def evaluate_system(
     channel : int, optional
         Channel to take, counted from 1.
     threshold : float, optional
-        The least margin that gets a name, nats a frame.
+        The least margin that gets a name, nats a frame; scores are margins then.
+    false_accept_rate : float, optional
+        Share of strangers that may get a name, in place of that of the settings; for calibrated systems.
     books : ScoreBooks, optional
         What was scored before, and where scores are kept.
     jobs : int, optional
@@ -220,7 +235,7 @@ def evaluate_system(
             run.round(number)
     if threshold is not None and run.fewest < 2:
         raise UsageError(f"{protocol.source}: only one speaker could be enrolled, and {_ONE_SPEAKER}")
-    return run.result(threshold)
+    return run.result(threshold, false_accept_rate)
 
 
 @dataclass(eq=False)
@@ -272,6 +287,7 @@ class _Run:
         self.columns = {name: column for column, name in enumerate(protocol.models)}
         shape = (len(protocol.rounds), len(self.columns))
         self.enrolled, self.enrolled_seconds = np.zeros(shape, dtype=np.bool_), np.zeros(shape)
+        self.expected = np.ones(shape)
         self.rows: list[Row] = []
         self.log_likelihoods: list[NDArray[np.float64]] = []
         self.problems: dict[tuple[str, str], Problem] = {}
@@ -308,6 +324,9 @@ class _Run:
             identifier = None if book is not None and len(book) else self.train(enrolment)
             if identifier is not None and len(identifier.speakers) < len(enrolment.speakers):
                 book = None  # what could not be trained is a problem each time
+            if identifier is None and book is not None and book.get(_EXPECTED) is None:
+                identifier = self.train(enrolment)
+            self._expect(number, enrolment, identifier, book)
             self.enrolling += time.perf_counter() - began
             began = time.perf_counter()
             self.ask(number, enrolment, identifier, book)
@@ -358,6 +377,9 @@ class _Run:
         """Learn the speakers' mixtures, as enrolment does: frames in the order of the content hashes."""
         config = self.system.config
         mixtures: dict[str, GaussianMixture] = {}
+        expected: list[float | None] = []
+        only_means = config.training.method == "map" and config.training.adapted == "means"
+        of_world = self.world.mixture if self.world is not None and only_means else None
         for names in _batches(enrolment):
             again = {h: r for name in names for h, r in enrolment.speakers[name].items() if h not in enrolment.kept}
             found = dict(zip(again, self._analysed(list(again.values())), strict=True)) | enrolment.kept
@@ -369,18 +391,43 @@ class _Run:
                     if isinstance(analysis, RecordingError):
                         raise analysis  # it could be read a moment ago
                     statics.append((content_hash, analysis.static))
-                frames.append(pooled_frames(statics, config.front_end))
+                frames.append(recording_frames(statics, config.front_end))
             for name, trained in zip(
                 names, learn_each(frames, config.training, self.world, jobs=self.jobs), strict=True
             ):
                 if isinstance(trained, TrainingError):
                     self.problems.setdefault((name, ""), Problem(name, "untrainable", f"{name}: {trained}"))
                 else:
-                    mixtures[name] = _as_stored(trained[0])
+                    mixtures[name] = as_stored(trained[0], of_world)
+                    expected.append(trained[1].expected_ratio)
         if not mixtures:
             raise UsageError(f"{self.protocol.source}: nobody could be trained")
         top = config.world.top_components if config.training.method == "map" else None
-        return Identifier(mixtures, config.front_end, config.decision, world=self.world, top_components=top)
+        return Identifier(
+            mixtures,
+            config.front_end,
+            config.decision,
+            world=self.world,
+            top_components=top,
+            calibration=self.system.calibration,
+            expected=expected,
+        )
+
+    def _expect(
+        self, number: int, enrolment: _Enrolment, identifier: Identifier | None, book: ScoreBook | None
+    ) -> None:
+        """Note what each speaker's own recordings reach, from the models or from the book."""
+        columns = [self.columns[name] for name in enrolment.speakers]
+        if identifier is None:
+            kept = book.get(_EXPECTED) if book is not None else None
+            assert kept is not None
+        else:
+            kept = np.ones(len(columns) + (self.world is not None))
+            places = {name: place for place, name in enumerate(enrolment.speakers)}
+            kept[[places[name] for name in identifier.speakers]] = identifier.expected
+            if book is not None:
+                book.add(_EXPECTED, kept)
+        self.expected[number, columns] = kept[: len(columns)]
 
     def _problem(self, recording: Recording, reason: str, message: str) -> None:
         self.problems.setdefault(
@@ -461,13 +508,20 @@ class _Run:
                     self.books.found += 1
             yield answer
 
-    def result(self, threshold: float | None) -> SystemResult:
+    def result(self, threshold: float | None, false_accept_rate: float | None) -> SystemResult:
         """All rounds together."""
         rows, found = list(self.rows), np.array(self.log_likelihoods).reshape(len(self.rows), len(self.columns) + 1)
         log_likelihoods, of_world = found[:, :-1], found[:, -1:]
         if self.protocol.leave_one_out:
-            rows, log_likelihoods = self._with_own_left_out(rows, log_likelihoods)
-        scores, rule = self._scores(log_likelihoods, of_world)
+            rows, log_likelihoods, again = self._with_own_left_out(rows, log_likelihoods)
+            of_world = np.concatenate([of_world, of_world[again]])
+        scores, rule = self._scores(rows, log_likelihoods, of_world, calibrated=threshold is None)
+        calibration, handicaps = self.system.calibration, None
+        if threshold is None and calibration is not None and self.protocol.trials is None:
+            rate = self.system.config.decision.false_accept_rate if false_accept_rate is None else false_accept_rate
+            threshold = round(calibration.naming_threshold(rate), 6)
+            # for having been chosen among so many, as identify counts it
+            handicaps = np.log(np.maximum(np.isfinite(log_likelihoods).sum(axis=1), 1))
         outcome = Outcome(
             speakers=self.protocol.models,
             rows=tuple(rows),
@@ -477,6 +531,8 @@ class _Run:
             enrolled_seconds=self.enrolled_seconds,
             listed=_listed(self.protocol),
             threshold=threshold,
+            handicaps=handicaps,
+            ranked_by_score=handicaps is not None,
         )
         timings = {
             "enrolling": self.enrolling,
@@ -486,18 +542,23 @@ class _Run:
         return SystemResult(self.system, outcome, rule, list(self.problems.values()), self.repeated, timings)
 
     def _scores(
-        self, log_likelihoods: NDArray[np.float64], of_world: NDArray[np.float64]
+        self,
+        rows: Sequence[Row],
+        log_likelihoods: NDArray[np.float64],
+        of_world: NDArray[np.float64],
+        *,
+        calibrated: bool,
     ) -> tuple[NDArray[np.float64], str]:
         """Detection scores, and how they are made, in words."""
-        if self.protocol.trials is None and self.fewest > 1:
+        if calibrated and self.system.calibration is not None:
+            scores, rule = self._calibrated(rows, log_likelihoods, of_world), _CALIBRATED
+        elif self.protocol.trials is None and self.fewest > 1:
             scores, rule = (
                 relative_scores(log_likelihoods),
                 "log-likelihood less that of the best other speaker enrolled",
             )
         elif self.world is not None:
-            with np.errstate(invalid="ignore"):
-                scores = np.where(np.isneginf(log_likelihoods), log_likelihoods, log_likelihoods - of_world)
-            rule = "log-likelihood less that of the world model"
+            scores, rule = _less(log_likelihoods, of_world), "log-likelihood less that of the world model"
         elif self.fewest > 1:
             scores, rule = (
                 cohort_scores(log_likelihoods),
@@ -508,6 +569,22 @@ class _Run:
         # as they are written down: what is recomputed from the files agrees
         return np.round(scores, 6), rule
 
+    def _calibrated(
+        self, rows: Sequence[Row], log_likelihoods: NDArray[np.float64], of_world: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Calibrated ratios, as `identify` and `verify` give them; in a list of trials every model is alone."""
+        calibration = self.system.calibration
+        assert calibration is not None
+        ratios, scores = _less(log_likelihoods, of_world), np.full(log_likelihoods.shape, -np.inf)
+        seconds = np.array([row.speech_seconds or 0.0 for row in rows])
+        rounds = np.array([row.round for row in rows])
+        for number in np.unique(rounds):
+            chosen = rounds == number
+            scores[chosen] = calibration.ratios(
+                ratios[chosen], seconds[chosen], self.expected[number], alone=self.protocol.trials is not None
+            )
+        return scores
+
     @property
     def fewest(self) -> int:
         """The least number of speakers who could be enrolled in a round."""
@@ -515,8 +592,11 @@ class _Run:
 
     def _with_own_left_out(
         self, rows: list[Row], log_likelihoods: NDArray[np.float64]
-    ) -> tuple[list[Row], NDArray[np.float64]]:
-        """Ask every recording once more without its own speaker: the other scores do not depend on who is enrolled."""
+    ) -> tuple[list[Row], NDArray[np.float64], list[int]]:
+        """Ask every recording once more without its own speaker: the other scores do not depend on who is enrolled.
+
+        The rows that were asked again are the last of what is returned.
+        """
         own = [
             (i, column)
             for i, row in enumerate(rows)
@@ -525,13 +605,12 @@ class _Run:
         without = log_likelihoods[[i for i, _column in own]]
         without[np.arange(len(own)), [column for _i, column in own]] = -np.inf
         again = [dataclasses.replace(rows[i], left_out=True) for i, _column in own]
-        return rows + again, np.concatenate([log_likelihoods, without])
+        return rows + again, np.concatenate([log_likelihoods, without]), [i for i, _column in own]
 
 
-def _as_stored(mixture: GaussianMixture) -> GaussianMixture:
-    """Round a mixture as a store does, so that scores do not depend on whether it came from one."""
-    blobs, kind = mixture_to_blobs(mixture), mixture.covariance_type.name
-    return mixture_from_blobs(*blobs, expected_features=mixture.n_features, covariance=kind)
+def _less(log_likelihoods: NDArray[np.float64], of_world: NDArray[np.float64]) -> NDArray[np.float64]:
+    with np.errstate(invalid="ignore"):
+        return np.where(np.isneginf(log_likelihoods), log_likelihoods, log_likelihoods - of_world)
 
 
 def _speaker_by_speaker(recordings: Sequence[Recording]) -> list[Recording]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -17,16 +17,35 @@ from speakerid.audio import RawFormat, Recording
 from speakerid.config import Config, DecisionConfig, FrontEndConfig
 from speakerid.errors import RecordingError, StoreError, UsageError
 from speakerid.frontend import Features, finish
+from speakerid.frontend.bandwidth import is_narrow
 from speakerid.mixtures import GaussianMixture
 from speakerid.parallel import effective_jobs, map_in_order, one_blas_thread
-from speakerid.scoring import AdaptedStack, MixtureStack, decide
+from speakerid.scoring import (
+    AdaptedStack,
+    Calibration,
+    MixtureStack,
+    Rule,
+    Turn,
+    decide,
+    expected_ratios,
+    posteriors,
+    several_voices,
+)
 from speakerid.store import Store, World
 from speakerid.workflows.analysis import Analysis, Source, analyse, as_source, located, require_speech
 from speakerid.workflows.learning import world_of
+from speakerid.workflows.shipped import shipped_calibration
 
-__all__ = ["Identification", "Identifier", "Score"]
+__all__ = ["Evidence", "Identification", "Identifier", "Judged", "Score", "Unjudged", "where_of"]
 
-_CLIPPED = 0.02
+# share of the samples from which known voices were measured to be refused much more often
+_CLIPPED = 0.005
+# speech in blocks of half a second, and longer ones in a very long recording
+_BLOCK_SECONDS, _MOST_BLOCKS = 0.5, 2000
+# stretches that a message lists for each voice
+_LISTED = 3
+# recordings of a store, one a speaker, that its band is judged by
+_ASKED_FOR_BAND = 16
 
 
 @dataclass(frozen=True)
@@ -38,14 +57,18 @@ class Score:
     speaker : str
     log_likelihood : float
         Mean over the speech frames, nats a frame.
+    ratio : float or None
+        The same less the world model's, nats a frame; None without a world model.
     llr : float or None
-        The same less the world model's; None without a world model.
+        Calibrated log-likelihood ratio of the whole recording, "this is the speaker" against "somebody else", a natural
+        logarithm; None without a calibration.
     probability : float or None
-        Calibrated; None without a calibration.
+        That it is the speaker, among all enrolled ones and nobody enrolled; None without a calibration.
     """
 
     speaker: str
     log_likelihood: float
+    ratio: float | None = None
     llr: float | None = None
     probability: float | None = None
 
@@ -61,13 +84,15 @@ class Identification:
         A name only when `status` is "identified".
     status : {"identified", "unknown", "undecided"}
     reason : str or None
-        For "undecided", a word: unreadable, empty, truncated, no_speech, too_short.
+        For "undecided", a word: unreadable, empty, truncated, no_speech, too_short, band, several_voices.
     message : str or None
         The reason as a sentence; for a name, a warning if there is one.
     speech_seconds, duration_seconds : float or None
         None when the recording could not be read.
     margin : float or None
-        Nats a frame that the best speaker is ahead of the next one.
+        Nats a frame that the best speaker is ahead of the others; below 0 where the likelihood alone would name another.
+    probability_unknown : float or None
+        That it is nobody enrolled; None without a calibration.
     scores : tuple of Score
         All enrolled speakers, best first.
     start, end : float or None
@@ -82,6 +107,7 @@ class Identification:
     speech_seconds: float | None = None
     duration_seconds: float | None = None
     margin: float | None = None
+    probability_unknown: float | None = None
     scores: tuple[Score, ...] = ()
     start: float | None = None
     end: float | None = None
@@ -99,6 +125,97 @@ def _rounded(value: Any) -> Any:
     return round(value, 6) if isinstance(value, float) else value
 
 
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What the calibration makes of one recording's scores.
+
+    Attributes
+    ----------
+    ratios, probabilities : ndarray, shape (n_speakers,)
+        Calibrated log-likelihood ratios, and probabilities.
+    probability_unknown : float
+    """
+
+    ratios: NDArray[np.float64]
+    probabilities: NDArray[np.float64]
+    probability_unknown: float
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """A recording's scores.
+
+    Attributes
+    ----------
+    log_likelihoods : ndarray, shape (n_speakers,)
+        Nats a frame.
+    of_world : float or None
+        The world model's.
+    evidence : Evidence or None
+        None without a calibration.
+    warning : str or None
+        What makes an answer doubtful.
+    speech_seconds, duration_seconds : float
+    """
+
+    log_likelihoods: NDArray[np.float64]
+    of_world: float | None
+    evidence: Evidence | None
+    warning: str | None
+    speech_seconds: float
+    duration_seconds: float
+
+
+@dataclass(frozen=True)
+class Unjudged:
+    """Why a recording cannot be judged: a word, a sentence, and the seconds that were found, if it could be read.
+
+    `scored` has the scores that it was not to be judged by, if it came to any.
+    """
+
+    reason: str
+    message: str
+    speech_seconds: float | None
+    duration_seconds: float | None
+    scored: Judged | None = None
+
+
+# column of the speaker or None, and seconds from and to
+_Stretch = tuple[int | None, float, float]
+
+_NARROW = (
+    "nothing in the upper band, as on a telephone, and the speakers are enrolled with it; ask with a recording of the full "
+    "band, or enrol recordings like this one as well"
+)
+
+
+def _on_the_clock(turns: Sequence[Turn], starts: NDArray[np.integer], features: Features) -> tuple[_Stretch, ...]:
+    """Blocks of speech as seconds of the recording; what lies between two turns is halved."""
+    times = features.times[features.speech]
+    edges = [0.0]
+    for turn in turns[1:]:
+        at = starts[turn.first]
+        edges.append(float(times[at - 1] + times[at]) / 2)
+    edges.append(len(features) * features.frame_shift)
+    return tuple((turn.speaker, edges[i], edges[i + 1]) for i, turn in enumerate(turns))
+
+
+def _enrolled_wide(store: Store) -> bool:
+    """Whether the enrolled recordings have the upper band: one of each speaker is asked, of many speakers of some."""
+    names = store.names()
+    chosen = names[:: -(-len(names) // _ASKED_FOR_BAND)]
+    firsts = (next(store.static_features(name), None) for name in chosen)
+    seen = [is_narrow(first[1], store.front_end) for first in firsts if first is not None]
+    return bool(seen) and all(narrow is False for narrow in seen)
+
+
+def where_of(source: Source) -> dict[str, Any]:
+    """Path and stretch of what was asked."""
+    if isinstance(source, Recording):
+        return {"path": source.path, "start": source.start, "end": source.end}
+    return {"path": source.label, "start": None, "end": None}
+
+
 class Identifier:
     """Enrolled speakers, ready to be asked. Made from a store by :meth:`open`.
 
@@ -114,8 +231,14 @@ class Identifier:
     top_components : int, optional
         The mixtures were adapted from the world, and are scored by so many of its components a frame. Left out: all
         components of all mixtures.
+    calibration : Calibration, optional
+        With it, and a world model, scores become calibrated ratios and probabilities, and strangers "unknown".
+    expected : sequence of float or None, optional
+        What each speaker's own recordings reach, for the calibration; see :mod:`speakerid.scoring.calibration`.
     highest_source_rate : int
         Of the enrolled recordings, in Hz; 0 if it is not known. Recordings of a much lower rate get a warning.
+    enrolled_wide : bool
+        The enrolled recordings are known to have the upper band: those without it are "undecided".
     """
 
     def __init__(
@@ -126,7 +249,10 @@ class Identifier:
         *,
         world: World | None = None,
         top_components: int | None = None,
+        calibration: Calibration | None = None,
+        expected: Sequence[float | None] | None = None,
         highest_source_rate: int = 0,
+        enrolled_wide: bool = False,
     ) -> None:
         if not mixtures:
             raise UsageError("nobody is enrolled: enrol somebody first")
@@ -134,7 +260,10 @@ class Identifier:
         self.front_end = front_end
         self.decision = decision or DecisionConfig()
         self._band_rate = min(highest_source_rate, front_end.sample_rate)
+        self._enrolled_wide = enrolled_wide
         self._names = tuple(self.mixtures)
+        self.calibration = calibration if world is not None else None
+        self.expected = expected_ratios([None] * len(self._names) if expected is None else expected)
         several = list(self.mixtures.values())
         self._adapted = self._world = None
         if world is not None and top_components is not None:
@@ -158,7 +287,7 @@ class Identifier:
         StoreError
             There is no store, it cannot be used, or was made with other settings, or nobody is enrolled in it.
         """
-        with Store(store_path) as store:
+        with Store(store_path) as store, store.reading():
             if config is not None:
                 store.require(config.front_end, config.training, whose="the ones asked for")
                 store.require_world(world_of(config), whose="the settings")
@@ -167,14 +296,18 @@ class Identifier:
                 raise StoreError(f"{store.path}: nobody is enrolled; enrol somebody first: speakerid enroll FOLDER")
             rate = store.highest_source_rate()
             config = config or Config()
-            top = config.world.top_components if store.training.method == "map" else None
+            adapted = store.training.method == "map"
+            top = config.world.top_components if adapted else None
             return cls(
                 mixtures,
                 store.front_end,
                 config.decision,
                 world=store.world,
                 top_components=top,
+                calibration=(store.calibration or shipped_calibration()) if adapted else None,
+                expected=[record.get("expected_ratio") for record in store.records().values()],
                 highest_source_rate=rate,
+                enrolled_wide=_enrolled_wide(store),
             )
 
     @property
@@ -195,17 +328,26 @@ class Identifier:
 
         With `world` that of the world model follows.
         """
-        scores, of_world = self._scores(analysis)
+        scores, of_world, _turns = self._scores(analysis)
         return np.append(scores, of_world) if world and of_world is not None else scores
 
-    def _scores(self, analysis: Analysis) -> tuple[NDArray[np.float64], float | None]:
-        """Mean log-likelihoods of the speakers, and of the world model if there is one."""
-        frames = finish(analysis.static, self.front_end).speech_values
-        if self._adapted is not None:
-            ratios, of_world = self._adapted.mean_ratios(frames)
-            return ratios + of_world, of_world
-        scores = self._stack.mean_log_likelihoods(frames)
-        return scores, None if self._world is None else float(self._world.mean_log_likelihoods(frames)[0])
+    def _scores(self, analysis: Analysis) -> tuple[NDArray[np.float64], float | None, tuple[_Stretch, ...]]:
+        """Mean log-likelihoods of the speakers, that of the world model if there is one, and who speaks if several do."""
+        features = finish(analysis.static, self.front_end)
+        frames = features.speech_values
+        if self._adapted is None:
+            scores = self._stack.mean_log_likelihoods(frames)
+            return scores, None if self._world is None else float(self._world.mean_log_likelihoods(frames)[0]), ()
+        block = max(round(_BLOCK_SECONDS / features.frame_shift), -(-len(frames) // _MOST_BLOCKS), 1)
+        starts = np.arange(0, len(frames), block)
+        ratios, of_world = self._adapted.block_ratios(frames, starts)
+        total = float(of_world.sum()) / len(frames)
+        stretches: tuple[_Stretch, ...] = ()
+        if self.calibration is not None:
+            counts = np.diff(starts, append=len(frames))
+            turns = several_voices(ratios, counts, features.frame_shift, self.calibration, self.expected)
+            stretches = _on_the_clock(turns, starts, features)
+        return ratios.sum(axis=0) / len(frames) + total, total, stretches
 
     def identify(
         self,
@@ -213,6 +355,8 @@ class Identifier:
         *,
         sample_rate: int | None = None,
         threshold: float | None = None,
+        false_accept_rate: float | None = None,
+        closed_set: bool = False,
         channel: int | None = None,
         raw: RawFormat | None = None,
         stdin: BinaryIO | None = None,
@@ -225,27 +369,35 @@ class Identifier:
         sample_rate : int, optional
             Of an array, in Hz.
         threshold : float, optional
-            The least margin, in nats a frame, that gets a name; below it the answer is "unknown".
+            The least margin, in nats a frame, that gets a name; below it the answer is "unknown". In place of the calibrated
+            decision.
+        false_accept_rate : float, optional
+            In place of that of the settings: the share of strangers that may get a name.
+        closed_set : bool
+            Name the best speaker of a recording with enough speech always; what makes the name doubtful is in the message.
         channel, raw, stdin
             As in :func:`speakerid.audio.open_samples`.
 
         Raises
         ------
         UsageError
-            A threshold with a single enrolled speaker, or an array that cannot be samples.
+            A threshold with a single enrolled speaker, a false-accept rate without a calibration, two rules at once, or an
+            array that cannot be samples.
         TypeError
             An array without `sample_rate`.
         """
-        self._check_threshold(threshold)
+        rule = self._rule(threshold, false_accept_rate, closed_set=closed_set)
         source = as_source(recording, sample_rate=sample_rate)
         with one_blas_thread():
-            return self._identify(source, threshold=threshold, channel=channel, raw=raw, stdin=stdin)
+            return self._identify(source, rule=rule, channel=channel, raw=raw, stdin=stdin)
 
     def identify_all(
         self,
         recordings: Iterable[Source],
         *,
         threshold: float | None = None,
+        false_accept_rate: float | None = None,
+        closed_set: bool = False,
         channel: int | None = None,
         raw: RawFormat | None = None,
         stdin: BinaryIO | None = None,
@@ -256,10 +408,10 @@ class Identifier:
         Raises
         ------
         UsageError
-            A threshold with a single enrolled speaker.
+            As :meth:`identify`.
         """
-        self._check_threshold(threshold)
-        function = partial(self._identify, threshold=threshold, channel=channel, raw=raw, stdin=stdin)
+        rule = self._rule(threshold, false_accept_rate, closed_set=closed_set)
+        function = partial(self._identify, rule=rule, channel=channel, raw=raw, stdin=stdin)
 
         def answers() -> Iterator[Identification]:
             with one_blas_thread():
@@ -267,53 +419,122 @@ class Identifier:
 
         return answers()
 
-    def _check_threshold(self, threshold: float | None) -> None:
-        if threshold is not None and len(self._names) < 2:
-            raise UsageError("a threshold needs two enrolled speakers: it compares the best with the next")
+    def _rule(self, threshold: float | None, false_accept_rate: float | None, *, closed_set: bool) -> Rule:
+        """Return what decides between a name and "unknown"."""
+        if (threshold is not None) + (false_accept_rate is not None) + closed_set > 1:
+            raise UsageError("a threshold, a false-accept rate and a closed set are three rules: choose one")
+        if threshold is not None:
+            if len(self._names) < 2:
+                raise UsageError("a threshold needs two enrolled speakers: it compares the best with the next")
+            return Rule("margin", threshold)
+        if closed_set:
+            return Rule("closed_set")
+        if self.calibration is None:
+            if false_accept_rate is not None:
+                raise UsageError(
+                    "a false-accept rate needs calibrated scores, and these speakers have none: they were not adapted from "
+                    'a world model ([training] method = "map", the default)'
+                )
+            return Rule("always")
+        rate = self.decision.false_accept_rate if false_accept_rate is None else false_accept_rate
+        if not 0 < rate < 1:
+            raise UsageError(f"a false-accept rate of {rate:g}: expected a share between 0 and 1, such as 0.01")
+        return Rule("evidence", self.calibration.naming_threshold(rate))
 
     def _identify(
         self,
         source: Source,
         *,
-        threshold: float | None,
+        rule: Rule,
         channel: int | None,
         raw: RawFormat | None,
         stdin: BinaryIO | None,
     ) -> Identification:
-        where: dict[str, Any] = {"path": source.label}
-        if isinstance(source, Recording):
-            where = {"path": source.path, "start": source.start, "end": source.end}
+        answer = self.judge(source, channel=channel, raw=raw, stdin=stdin)
+        unjudged = answer if isinstance(answer, Unjudged) else None
+        judged = answer.scored if isinstance(answer, Unjudged) else answer
+        doubt = None
+        if unjudged is not None and judged is not None and rule.kind == "closed_set":
+            doubt, unjudged = unjudged.message, None  # a name was asked for all the same
+        found: dict[str, Any] = {
+            "speech_seconds": answer.speech_seconds, "duration_seconds": answer.duration_seconds, **where_of(source)
+        }  # fmt: skip
+        if unjudged is not None:
+            found |= {"decision": None, "status": "undecided", "reason": unjudged.reason, "message": unjudged.message}
+        if judged is None:
+            return Identification(**found)
+        log_likelihoods, of_world, evidence = judged.log_likelihoods, judged.of_world, judged.evidence
+        decision = decide(log_likelihoods, rule, ratios=None if evidence is None else evidence.ratios)
+        if unjudged is None:
+            name = self._names[decision.speaker] if decision.status == "identified" else None
+            found |= {"decision": name, "status": decision.status, "message": doubt or judged.warning}
+
+        def score(i: int) -> Score:
+            value = float(log_likelihoods[i])
+            ratio = None if of_world is None else value - of_world
+            if evidence is None:
+                return Score(self._names[i], value, ratio)
+            return Score(self._names[i], value, ratio, float(evidence.ratios[i]), float(evidence.probabilities[i]))
+
+        return Identification(
+            margin=decision.margin,
+            probability_unknown=None if evidence is None else evidence.probability_unknown,
+            scores=tuple(map(score, decision.ranking)),
+            **found,
+        )
+
+    def judge(
+        self,
+        source: Source,
+        *,
+        channel: int | None = None,
+        raw: RawFormat | None = None,
+        stdin: BinaryIO | None = None,
+    ) -> Judged | Unjudged:
+        """Score a recording against all speakers, or say why it cannot be judged. BLAS should have one thread.
+
+        What rests on wrong names being measured is refused (a band that does not fit, several voices); what costs names
+        but makes none wrong is a warning (clipping).
+        """
         analysis: Analysis | None = None
         try:
             analysis = analyse(source, self.front_end, channel=channel, raw=raw, stdin=stdin)
             require_speech(analysis, source.label, self.decision.minimum_speech_seconds)
         except RecordingError as error:
-            return Identification(
-                decision=None,
-                status="undecided",
-                reason=error.reason,
-                message=located(source, str(error)),
-                speech_seconds=analysis.speech_seconds if analysis else None,
-                duration_seconds=analysis.seconds if analysis else None,
-                **where,
-            )
-        log_likelihoods, of_world = self._scores(analysis)
-        decision = decide(log_likelihoods, threshold=threshold)
+            lengths = (analysis.speech_seconds, analysis.seconds) if analysis else (None, None)
+            return Unjudged(error.reason, located(source, str(error)), *lengths)
+        log_likelihoods, of_world, stretches = self._scores(analysis)
+        lengths = (analysis.speech_seconds, analysis.seconds)
+        evidence = self._evidence(log_likelihoods, of_world, analysis.speech_seconds)
+        judged = Judged(log_likelihoods, of_world, evidence, self._warning(source, analysis), *lengths)
+        if self._enrolled_wide and is_narrow(analysis.static, self.front_end):
+            return Unjudged("band", located(source, f"{source.label}: {_NARROW}"), *lengths, judged)
+        if stretches:
+            message = f"{source.label}: {self._voices(stretches)}; cut the recording at the changes"
+            return Unjudged("several_voices", located(source, message), *lengths, judged)
+        return judged
 
-        def score(i: int) -> Score:
-            value = float(log_likelihoods[i])
-            return Score(self._names[i], value, None if of_world is None else value - of_world)
+    def _voices(self, stretches: Sequence[_Stretch]) -> str:
+        """Who speaks, and when."""
+        by_voice: dict[int | None, list[str]] = {}
+        for speaker, start, end in stretches:
+            by_voice.setdefault(speaker, []).append(f"{start:.1f}-{end:.1f}")
+        texts = []
+        for speaker, times in by_voice.items():
+            more = ", ..." if len(times) > _LISTED else ""
+            name = "somebody else" if speaker is None else self._names[speaker]
+            texts.append(f"{name} ({', '.join(times[:_LISTED])}{more} s)")
+        return f"two voices: {', '.join(texts)}"
 
-        return Identification(
-            decision=self._names[decision.speaker] if decision.status == "identified" else None,
-            status=decision.status,
-            message=self._warning(source, analysis),
-            speech_seconds=analysis.speech_seconds,
-            duration_seconds=analysis.seconds,
-            margin=decision.margin,
-            scores=tuple(map(score, decision.ranking)),
-            **where,
-        )
+    def _evidence(
+        self, log_likelihoods: NDArray[np.float64], of_world: float | None, seconds: float
+    ) -> Evidence | None:
+        """Calibrated ratios and probabilities of one recording."""
+        if self.calibration is None or of_world is None:
+            return None
+        ratios = self.calibration.ratios((log_likelihoods - of_world)[None, :], np.array([seconds]), self.expected)
+        speakers, nobody = posteriors(ratios)
+        return Evidence(ratios[0], speakers[0], float(nobody[0]))
 
     def _warning(self, source: Source, analysis: Analysis) -> str | None:
         """Say what makes a name doubtful: a band narrower than the enrolment's, clipping."""
@@ -325,5 +546,8 @@ class Identifier:
             )
         if analysis.clipped_fraction > _CLIPPED:
             share = 100 * analysis.clipped_fraction
-            warnings.append(f"clipped ({share:.0f} % of the samples at full scale): the name is doubtful")
+            warnings.append(
+                f"clipped ({share:.1f} % of the samples at full scale): an enrolled voice may come out as unknown; "
+                "record with less gain"
+            )
         return f"{source.label}: {'; '.join(warnings)}" if warnings else None

@@ -13,8 +13,9 @@ from speakerid.errors import TrainingError, UsageError, WorldError
 from speakerid.frontend import StaticFeatures, finish
 from speakerid.mixtures import GaussianMixture, TrainingRecord, adapt_each, train_each
 from speakerid.store import World, read_world
+from speakerid.workflows.shipped import shipped_world
 
-__all__ = ["learn_each", "pooled_frames", "world_of"]
+__all__ = ["learn_each", "recording_frames", "world_of"]
 
 
 def world_of(config: Config) -> World | None:
@@ -23,15 +24,23 @@ def world_of(config: Config) -> World | None:
     Raises
     ------
     UsageError
-        The settings need one and name none.
+        The settings need one, and there is none.
     WorldError
         It cannot be read, or is of other features.
     """
+    if config.world.file == "auto":
+        world = shipped_world(config.front_end)
+        if world is None and config.training.method == "map":
+            raise UsageError(
+                "no world model comes with the program for these [front_end] settings: train one with speakerid world train "
+                'and name it in [world] file, or set [training] method = "ml"'
+            )
+        return world
     if not config.world.file:
         if config.training.method == "map":
             raise UsageError(
                 '[training] method = "map" adapts a world model, and [world] file names none: '
-                "train one with speakerid world train, and name it there"
+                'train one with speakerid world train, and name it there, or set method = "ml"'
             )
         return None
     world = read_world(config.world.file)
@@ -44,20 +53,35 @@ def world_of(config: Config) -> World | None:
     return world
 
 
-def pooled_frames(recordings: Iterable[tuple[str, StaticFeatures]], config: FrontEndConfig) -> NDArray[np.float32]:
-    """All speech frames of a speaker, (n, d), in the order of the recordings' content hashes.
+def recording_frames(
+    recordings: Iterable[tuple[str, StaticFeatures]], config: FrontEndConfig
+) -> list[NDArray[np.float32]]:
+    """Speech frames of each of a speaker's recordings, (n_i, d), in the order of the recordings' content hashes.
 
     The one order there is, so that a model does not depend on when its recordings came.
     """
     ordered = sorted(recordings, key=lambda item: item[0])
-    return np.concatenate([finish(static, config).speech_values for _hash, static in ordered])
+    return [finish(static, config).speech_values for _hash, static in ordered]
 
 
 def learn_each(
-    matrices: Sequence[NDArray[Any]], training: TrainingConfig, world: World | None, *, jobs: int | None = None
+    speakers: Sequence[Sequence[NDArray[Any]]],
+    training: TrainingConfig,
+    world: World | None,
+    *,
+    jobs: int | None = None,
 ) -> list[tuple[GaussianMixture, TrainingRecord] | TrainingError]:
-    """Learn several speakers, each from its frames (n_i, d), as the settings say; an error for what cannot be learned."""
+    """Learn several speakers, each from its recordings' frames, as the settings say; an error for what cannot be learned.
+
+    Parameters
+    ----------
+    speakers : sequence of sequence of ndarray, shape (n_i, d)
+    training : TrainingConfig
+    world : World, optional
+        Needed for adaptation.
+    jobs : int, optional
+    """
     if training.method == "ml":
-        return train_each(matrices, training, jobs=jobs)
+        return train_each([np.concatenate(recordings) for recordings in speakers], training, jobs=jobs)
     assert world is not None
-    return adapt_each(matrices, world.mixture, training, jobs=jobs)
+    return adapt_each(speakers, world.mixture, training, jobs=jobs)

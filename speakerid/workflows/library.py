@@ -82,6 +82,7 @@ def evaluate(
     enroll: str | os.PathLike[str] | None = None,
     root: str | os.PathLike[str] | None = None,
     threshold: float | None = None,
+    false_accept_rate: float | None = None,
     channel: int | None = None,
     degrade: Sequence[str | Degradation] = (),
     cache: bool = True,
@@ -99,6 +100,8 @@ def evaluate(
         As in :func:`speakerid.workflows.protocols.read_protocol`.
     threshold : float, optional
         The least margin that gets a name, nats a frame.
+    false_accept_rate : float, optional
+        Share of strangers that may get a name, in place of that of the settings, where scores are calibrated.
     channel : int, optional
         Channel to take, counted from 1.
     degrade : sequence of str or Degradation
@@ -149,7 +152,16 @@ def evaluate(
         )
         books = books_beside(features)
         results = [
-            evaluate_system(protocol, system, features, channel=channel, threshold=threshold, books=books, jobs=jobs)
+            evaluate_system(
+                protocol,
+                system,
+                features,
+                channel=channel,
+                threshold=threshold,
+                false_accept_rate=false_accept_rate,
+                books=books,
+                jobs=jobs,
+            )
             for system in systems
         ]
     return document(protocol, results, seed=seed)

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from speakerid.config import Config, FrontEndConfig, from_dict, to_dict
+from speakerid.config import Config, FrontEndConfig, TrainingConfig, from_dict, to_dict
 from speakerid.errors import ConfigError, TrainingError, UsageError
 from speakerid.mixtures import GaussianMixture, TrainingRecord, train_each
 from speakerid.mixtures.criteria import aic_of, bic_of
@@ -134,7 +134,7 @@ def candidates(
     Parameters
     ----------
     base : Config
-        What is not varied.
+        What is not varied; trained by EM, also where the defaults adapt.
     components : sequence of int or "auto"
     varied : mapping of str to sequence of str, optional
         Names of settings (``covariance``, ``training.variance_floor``, ``front_end.cepstra``) and the values to try.
@@ -144,7 +144,7 @@ def candidates(
     ConfigError
         No such setting, or a value that it cannot have.
     """
-    if base.training.method == "map":
+    if base.training.method == "map" and base.training != TrainingConfig():
         raise UsageError(
             "tune chooses how mixtures are trained by EM; an adapted speaker has the world model's components"
         )
@@ -160,7 +160,7 @@ def candidates(
             settings[table][key] = _value(text)
         label = tuple(zip((key for _table, key in keys), values, strict=True))
         for k in components:
-            settings["training"]["components"] = k
+            settings["training"] |= {"components": k, "method": "ml"}
             config = from_dict(Config, settings)
             result.setdefault(config, Candidate(config, label))
     return list(result.values())

@@ -9,6 +9,7 @@ believed as far as they are right; one training at a time has the folder.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from speakerid._version import __version__
-from speakerid.audio import Recording, discover_audio, is_manifest, read_manifest
+from speakerid.audio import (
+    Degradation,
+    Recording,
+    check_degradation,
+    discover_audio,
+    is_manifest,
+    parse_degradation,
+    read_manifest,
+)
 from speakerid.config import Config
 from speakerid.errors import UsageError
 from speakerid.parallel import effective_jobs, one_blas_thread
@@ -83,6 +92,7 @@ def train_world(
     iterations: int = 20,
     variance_floor: float = 0.01,
     licence: str = "",
+    degradations: Sequence[Degradation | str] = (),
     work_folder: str | os.PathLike[str] | None = None,
     inputs: Sequence[str] = (),
     replace: bool = True,
@@ -109,6 +119,9 @@ def train_world(
         Relative to the variance of all frames.
     licence : str
         Whose recordings they are and under which licence; kept in the model.
+    degradations : sequence of Degradation or str
+        Every recording is learned from once more in each of these conditions, as it is told in
+        :mod:`speakerid.audio.degradations`: a world model that knows telephones gives ratios that mean something there.
     work_folder : path-like, optional
         For the frames and what is done so far, of which nothing is left at the end; beside the output if left out. 160 bytes
         a frame with the default settings: 58 MB an hour of speech.
@@ -132,9 +145,13 @@ def train_world(
         The output or the work folder cannot be written.
     """
     folder = _folder_of(output, work_folder)
+    copies = [each if isinstance(each, Degradation) else parse_degradation(each) for each in degradations]
+    for degradation in copies:
+        check_degradation(degradation)
     _check_output(output, folder, [*(r.path for r in recordings), *inputs], replace=replace)
     with exclusive(folder), one_blas_thread():
-        work = WorldWork(folder, recordings, config, components, iterations, variance_floor, channel)
+        everything = [dataclasses.replace(r, degradation=each) for each in (None, *copies) for r in recordings]
+        work = WorldWork(folder, everything, config, components, iterations, variance_floor, channel)
         found = work.frames(effective_jobs(jobs), analysed)
         seconds_a_frame = config.front_end.frame_shift / config.front_end.sample_rate
         _require_enough(work, found, seconds_a_frame)
@@ -145,6 +162,7 @@ def train_world(
             "frames": found.n_frames,
             "list_sha256": found.list_hash,
             "licence": licence,
+            "degradations": ", ".join(map(str, copies)),
             "log_likelihood": round(log_likelihood, 6),
             "variance_floor": variance_floor,
             "iterations": iterations,

@@ -211,7 +211,8 @@ class WorldWork:
         )  # fmt: skip
         self.resumed = False
         task = [
-            [(r.path, _stamp(r.path), r.start, r.end) for r in recordings], to_dict(config.front_end), channel,
+            [(r.path, _stamp(r.path), r.start, r.end, str(r.degradation or ""), r.degradation_seed) for r in recordings],
+            to_dict(config.front_end), channel,
             config.decision.minimum_speech_seconds, __version__,
         ]  # fmt: skip
         self.task = hashlib.sha256(json.dumps(task).encode()).hexdigest()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import os
+import shutil
 import signal
 import sqlite3
 import struct
@@ -21,11 +22,35 @@ import soxr
 Run = Callable[..., Any]
 
 
-def test_a_recording_of_half_the_rate_gets_a_warning(run: Run, enrolled: Path, sample: Path, tmp_path: Path) -> None:
+def half_rate(sample: Path, tmp_path: Path) -> Path:
     samples, rate = sf.read(sample / "test" / "alice-1.flac", dtype="float32")
     narrow = tmp_path / "narrow.wav"
     sf.write(narrow, soxr.resample(samples, rate, 8000), 8000)
-    outcome = run("identify", narrow, sample / "test" / "alice-1.flac", "--db", enrolled, "--format", "json")
+    return narrow
+
+
+def test_a_recording_of_half_the_rate_gets_no_name(
+    run: Run, way: tuple[list[str | Path], Path], sample: Path, tmp_path: Path
+) -> None:
+    _options, enrolled = way
+    narrow = half_rate(sample, tmp_path)
+    outcome = run("identify", narrow, sample / "test" / "alice-1.flac", "--db", enrolled, "--format", "json", "--quiet")
+    assert outcome.status == 3
+    first, second = outcome.json
+    assert (first["status"], first["decision"], first["reason"]) == ("undecided", None, "band")
+    assert "nothing in the upper band" in first["message"]
+    assert outcome.err == f"speakerid: {first['message']}\n"
+    assert (second["decision"], second["message"]) == ("Alice", None)
+
+
+def test_a_recording_of_half_the_rate_gets_a_warning_where_the_features_cannot_tell(
+    run: Run, small: Path, sample: Path, tmp_path: Path
+) -> None:
+    config = tmp_path / "few.toml"
+    config.write_text('[front_end]\ncepstra = 13\n[training]\nmethod = "ml"\n[world]\nfile = ""\n', encoding="utf-8")
+    assert run("enroll", small, "--db", tmp_path / "s.db", "--config", config, "--quiet").status == 0
+    narrow = half_rate(sample, tmp_path)
+    outcome = run("identify", narrow, sample / "test" / "alice-1.flac", "--db", tmp_path / "s.db", "--format", "json")
     first, second = outcome.json
     assert first["status"] == "identified"
     assert "sampled at 8 kHz, the speakers at 16 kHz" in first["message"]
@@ -73,10 +98,24 @@ def test_names_that_were_mixed_up_can_be_put_right(run: Run, sample: Path, tmp_p
 
 
 @pytest.mark.parametrize("value", [1e-45, 1e30, float("inf")])
-def test_absurd_variances_are_a_damaged_store(run: Run, db: Path, sample: Path, value: float) -> None:
+def test_absurd_variances_are_a_damaged_store(
+    run: Run, tmp_path: Path, enrolled_ml: Path, sample: Path, value: float
+) -> None:
+    db = shutil.copyfile(enrolled_ml, tmp_path / "s.db")
     with contextlib.closing(sqlite3.connect(db)) as connection:
         (size,) = connection.execute("SELECT length(variances) FROM models").fetchone()
         connection.execute("UPDATE models SET variances = ?", (struct.pack("<f", value) * (size // 4),))
+        connection.commit()
+    outcome = run("identify", sample / "test" / "tom-1.flac", "--db", db, "--format", "json")
+    assert (outcome.status, outcome.out) == (2, "")
+    assert "is damaged" in outcome.err
+
+
+@pytest.mark.parametrize("value", [1e30, float("inf"), float("nan")])
+def test_absurd_means_are_a_damaged_store(run: Run, db: Path, sample: Path, value: float) -> None:
+    with contextlib.closing(sqlite3.connect(db)) as connection:
+        (size,) = connection.execute("SELECT length(means) FROM models").fetchone()
+        connection.execute("UPDATE models SET means = ?", (struct.pack("<f", value) * (size // 4),))
         connection.commit()
     outcome = run("identify", sample / "test" / "tom-1.flac", "--db", db, "--format", "json")
     assert (outcome.status, outcome.out) == (2, "")

@@ -18,7 +18,8 @@ Run = Callable[..., Any]
 Digest = Callable[[Path], str]
 
 FIELDS = [
-    "path", "decision", "status", "reason", "message", "speech_seconds", "duration_seconds", "margin", "scores",
+    "path", "decision", "status", "reason", "message", "speech_seconds", "duration_seconds", "margin",
+    "probability_unknown", "scores",
 ]  # fmt: skip
 
 
@@ -49,11 +50,29 @@ def test_the_fields_of_the_json(run: Run, enrolled: Path, known_files: list[str]
         assert line["decision"] == line["scores"][0]["speaker"]
         assert 0 < line["speech_seconds"] <= line["duration_seconds"] == pytest.approx(3, abs=1)
         assert len(line["scores"]) == 10
-        assert all(list(score) == ["speaker", "log_likelihood", "llr", "probability"] for score in line["scores"])
-        values = [score["log_likelihood"] for score in line["scores"]]
+        fields = ["speaker", "log_likelihood", "ratio", "llr", "probability"]
+        assert all(list(score) == fields for score in line["scores"])
+        values = [score["llr"] for score in line["scores"]]
         assert values == sorted(values, reverse=True)
-        assert line["margin"] == pytest.approx(values[0] - values[1], abs=2e-6)
-        assert {(score["llr"], score["probability"]) for score in line["scores"]} == {(None, None)}
+        likelihoods = [score["log_likelihood"] for score in line["scores"]]
+        assert line["margin"] == pytest.approx(likelihoods[0] - max(likelihoods[1:]), abs=2e-6)
+        # the world model's log-likelihood is the same for all, and the probabilities are all there is
+        of_world = [score["log_likelihood"] - score["ratio"] for score in line["scores"]]
+        assert max(of_world) - min(of_world) < 5e-6
+        probabilities = [score["probability"] for score in line["scores"]]
+        assert sum(probabilities) + line["probability_unknown"] == pytest.approx(1, abs=1e-5)
+        assert min(probabilities) >= 0
+        assert probabilities[0] == max(probabilities) > 0.5 > line["probability_unknown"]
+        assert line["scores"][0]["llr"] > 0 > line["scores"][1]["llr"]
+
+
+def test_the_json_of_speakers_without_a_world_model(run: Run, enrolled_ml: Path, known_files: list[str]) -> None:
+    (line,) = run("identify", known_files[0], "--db", enrolled_ml, "--format", "json").json
+    assert list(line) == FIELDS
+    assert (line["decision"], line["probability_unknown"], len(line["scores"])) == ("Aino", None, 10)
+    assert line["margin"] > 0
+    for score in line["scores"]:
+        assert (score["ratio"], score["llr"], score["probability"]) == (None, None, None)
 
 
 def test_an_undecided_has_a_reason_and_no_scores(run: Run, enrolled: Path, sample: Path) -> None:
@@ -64,7 +83,8 @@ def test_an_undecided_has_a_reason_and_no_scores(run: Run, enrolled: Path, sampl
     assert list(line) == FIELDS
     assert line == {
         "path": str(path), "decision": None, "status": "undecided", "reason": "no_speech", "message": line["message"],
-        "speech_seconds": 0.0, "duration_seconds": 3.0, "margin": None, "scores": [],
+        "speech_seconds": 0.0, "duration_seconds": 3.0, "margin": None,
+        "probability_unknown": None, "scores": [],
     }  # fmt: skip
     assert outcome.err == f"speakerid: {line['message']}\n"
 
@@ -74,7 +94,8 @@ def test_the_csv_says_the_same_as_the_json(run: Run, enrolled: Path, sample: Pat
     lines = run("identify", sample / "test", "--db", enrolled, "--format", "json").json
     assert list(table[0]) == [
         "path", "start", "end", "status", "decision", "reason", "margin", "best", "log_likelihood", "next",
-        "next_log_likelihood", "speech_seconds", "duration_seconds", "message",
+        "next_log_likelihood", "speech_seconds", "duration_seconds", "message", "llr", "probability",
+        "probability_unknown",
     ]  # fmt: skip
     assert len(table) == len(lines) == 19
     for row, line in zip(table, lines, strict=True):
@@ -88,18 +109,38 @@ def test_the_csv_says_the_same_as_the_json(run: Run, enrolled: Path, sample: Pat
         if best:
             assert float(row["log_likelihood"]) == pytest.approx(best["log_likelihood"], rel=1e-5)
             assert float(row["margin"]) == pytest.approx(line["margin"], rel=1e-5)
+            assert float(row["llr"]) == pytest.approx(best["llr"], rel=1e-5)
+            assert float(row["probability"]) == pytest.approx(best["probability"], rel=1e-4, abs=1e-6)
+            assert float(row["probability_unknown"]) == pytest.approx(line["probability_unknown"], rel=1e-4, abs=1e-6)
+        else:
+            assert (row["llr"], row["probability"], row["probability_unknown"]) == ("", "", "")
         assert float(row["duration_seconds"]) == pytest.approx(line["duration_seconds"], rel=1e-5)
 
 
-def test_the_table_is_for_people(run: Run, enrolled: Path, sample: Path, known_files: list[str]) -> None:
+def test_the_table_is_for_people(
+    run: Run, enrolled: Path, sample: Path, known_files: list[str], stranger_files: list[str]
+) -> None:
     outcome = run("identify", known_files[0], sample / "test" / "silence.flac", "--db", enrolled)
     assert outcome.status == 3
     rows = [line.split() for line in outcome.out.splitlines() if line.strip()]
-    assert rows[0] == ["Recording", "Speaker", "Margin", "Log-likelihood", "Speech", "s"]
+    assert rows[0] == ["Recording", "Speaker", "Probability", "LLR", "Margin", "Speech", "s"]
     assert rows[2][:2] == [known_files[0], "Aino"]
     assert rows[3][1:] == ["undecided:", "no", "speech", "0.0"]
     assert "\x1b" not in outcome.out
-    assert "--threshold" in outcome.err
+    assert "--threshold" not in outcome.err
+    # "unknown" is an answer here, without any option
+    strangers = run("identify", *stranger_files, "--db", enrolled)
+    assert (strangers.status, strangers.out.count("unknown (nearest: "), strangers.err) == (0, 3, "")
+
+
+def test_the_table_of_speakers_without_a_world_model(run: Run, enrolled_ml: Path, known_files: list[str]) -> None:
+    outcome = run("identify", known_files[0], "--db", enrolled_ml)
+    assert outcome.status == 0
+    rows = [line.split() for line in outcome.out.splitlines() if line.strip()]
+    assert rows[0] == ["Recording", "Speaker", "Margin", "Log-likelihood", "Speech", "s"]
+    assert rows[2][:2] == [known_files[0], "Aino"]
+    assert "Without --threshold, strangers get the nearest name" in outcome.err
+    assert run("identify", known_files[0], "--db", enrolled_ml, "--closed-set").err == ""
 
 
 @pytest.mark.parametrize("top", [1, 3, 99])
@@ -114,11 +155,35 @@ def test_top_limits_what_is_shown_and_not_the_decision(
     assert [name for name in names if name in table] == names[:top]
 
 
-def test_a_threshold_answers_unknown_for_strangers_only(
+def test_strangers_are_unknown_and_nobody_else(
     run: Run, enrolled: Path, known_files: list[str], stranger_files: list[str], truth: dict[str, str]
 ) -> None:
+    outcome = run("identify", *known_files, *stranger_files, "--db", enrolled, "--format", "json", "--quiet")
+    assert (outcome.status, outcome.err) == (0, "")
+    assert decisions(outcome) == {
+        Path(path).name: truth[Path(path).name] if path in known_files else None
+        for path in known_files + stranger_files
+    }
+    for line in outcome.json[-3:]:
+        assert (line["status"], line["decision"], line["reason"]) == ("unknown", None, None)
+        assert line["probability_unknown"] > line["scores"][0]["probability"]
+        assert len(line["scores"]) == 10
+
+
+def test_a_threshold_answers_unknown_for_strangers_only(
+    run: Run, enrolled_ml: Path, known_files: list[str], stranger_files: list[str], truth: dict[str, str]
+) -> None:
     outcome = run(
-        "identify", *known_files, *stranger_files, "--threshold", "6.0", "--db", enrolled, "--format", "json", "--quiet"
+        "identify",
+        *known_files,
+        *stranger_files,
+        "--threshold",
+        "6.0",
+        "--db",
+        enrolled_ml,
+        "--format",
+        "json",
+        "--quiet",
     )
     assert (outcome.status, outcome.err) == (0, "")
     assert decisions(outcome) == {
@@ -129,7 +194,7 @@ def test_a_threshold_answers_unknown_for_strangers_only(
         assert (line["status"], line["decision"], line["reason"]) == ("unknown", None, None)
         assert line["margin"] < 6.0
         assert len(line["scores"]) == 10
-    table = run("identify", stranger_files[0], "--threshold", "6.0", "--db", enrolled)
+    table = run("identify", stranger_files[0], "--threshold", "6.0", "--db", enrolled_ml)
     assert "unknown (nearest: " in table.out
 
 
@@ -171,14 +236,22 @@ def test_nothing_to_identify_is_wrong_usage(run: Run, enrolled: Path) -> None:
     assert "Missing argument" in outcome.err
 
 
-def test_a_threshold_needs_two_speakers(run: Run, small: Path, tmp_path: Path, known_files: list[str]) -> None:
+@pytest.mark.parametrize("method", ["map", "ml"])
+def test_a_threshold_needs_two_speakers(
+    run: Run, small: Path, tmp_path: Path, known_files: list[str], by_likelihood: Path, method: str
+) -> None:
     db = tmp_path / "one.db"
-    run("enroll", small / "Tom", "--speaker", "Tom", "--db", db)
+    options = ["--config", by_likelihood] if method == "ml" else []
+    assert run("enroll", small / "Tom", "--speaker", "Tom", "--db", db, *options).status == 0
     refused = run("identify", known_files[0], "--threshold", "1", "--db", db)
     assert (refused.status, refused.out) == (2, "")
     assert "a threshold needs two enrolled speakers" in refused.err
     (line,) = run("identify", known_files[0], "--db", db, "--format", "json").json
-    assert (line["decision"], line["margin"], len(line["scores"])) == ("Tom", None, 1)
+    # it is Aino, but without a world model there is only Tom
+    assert (line["decision"], line["margin"], len(line["scores"])) == ("Tom" if method == "ml" else None, None, 1)
+    (own,) = run("identify", small / "Tom" / "tom-enroll-1.flac", "--db", db, "--format",
+                 "json").json  # fmt: skip
+    assert own["decision"] == "Tom"
 
 
 # where audio comes from

@@ -290,12 +290,22 @@ def test_components_are_the_worlds(run: Run, small: Path, settings: Path, tmp_pa
     outcome = run(*new, "--config", settings, "--format", "json")
     assert outcome.status == 0
     assert {line["components"] for line in outcome.json} == {8}
-    assert says in one_line(run(*new, "--components", 8))
+    assert 'method: "map" against "ml"; components: 16 against 8' in one_line(run(*new, "--components", 8))
+
+
+def test_components_alone_ask_for_em(run: Run, small: Path, tmp_path: Path) -> None:
+    outcome = run("enroll", small, "--db", tmp_path / "s.db", "--components", 4, "--format", "json")
+    assert outcome.status == 0
+    assert {line["components"] for line in outcome.json} == {4}
+    assert "EM iterations" in run("speakers", "show", "Tom", "--db", tmp_path / "s.db").out
 
 
 def test_tune_refuses_adaptation(run: Run, small: Path, settings: Path) -> None:
+    text = settings.read_text(encoding="utf-8").replace("[world]", "relevance_factor = 8\n[world]")
+    settings.write_text(text, encoding="utf-8")
     says = "tune chooses how mixtures are trained by EM; an adapted speaker has the world model's components"
-    assert says in one_line(run("tune", small, "--config", settings))
+    assert says in one_line(run("tune", small, "--config", settings, "-o", settings.parent / "tuned.toml"))
+    assert not (settings.parent / "tuned.toml").exists()
 
 
 def test_speakers_show(run: Run, small: Path, settings: Path, tmp_path: Path) -> None:
@@ -358,12 +368,13 @@ def test_a_store_whose_world_is_damaged_is_one_line(
 
 
 def test_an_old_store_works(
-    run: Run, db: Path, change: Callable[..., None], known_files: list[str], small: Path
+    run: Run, tmp_path: Path, enrolled_ml: Path, change: Callable[..., None], known_files: list[str], small: Path
 ) -> None:
     """Of a time when the settings had no method."""
     import contextlib
     import sqlite3
 
+    db = shutil.copyfile(enrolled_ml, tmp_path / "old.db")
     with contextlib.closing(sqlite3.connect(db)) as connection:
         (text,) = connection.execute("SELECT value FROM settings WHERE name = 'training'").fetchone()
     old = {k: v for k, v in json.loads(text).items() if k not in ("method", "relevance_factor", "adapted")}

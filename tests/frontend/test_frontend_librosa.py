@@ -34,6 +34,7 @@ LIKE_LIBROSA = FrontEndConfig(
     mel_scale="slaney",
     mel_norm="slaney",
     log="decibel",
+    log_floor=1e-10,
     dynamic_range_db=80,
     cepstra=20,
     c0="keep",

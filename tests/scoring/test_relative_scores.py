@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from speakerid.scoring import decide, relative_scores
+from speakerid.scoring import Rule, decide, relative_scores
 
 VALUES = st.sampled_from([-np.inf, -61.25, -50.0, -49.5, -3.0, 0.0, 2.5])
 
@@ -32,7 +32,7 @@ def test_the_largest_is_the_margin_of_the_decision_to_the_last_bit() -> None:
     log_likelihoods = np.random.default_rng(1).normal(-60, 3, (500, 7))
     scores = relative_scores(log_likelihoods)
     for row, found in zip(log_likelihoods, scores, strict=True):
-        decision = decide(row)
+        decision = decide(row, Rule("always"))
         assert found.argmax() == decision.speaker
         assert found.max() == decision.margin
         assert np.sum(found > 0) == 1

@@ -91,7 +91,7 @@ def test_settings_are_in_it_and_come_back(tmp_path: Path) -> None:
 
 def test_creating_leaves_one_file_and_never_replaces_one(filled: Path, tmp_path: Path) -> None:
     before = filled.read_bytes()
-    with Store.create(filled, FrontEndConfig(), TrainingConfig(), version="0") as store:
+    with Store.create(filled, FrontEndConfig(), TrainingConfig(method="ml"), version="0") as store:
         assert store.names() == ["Ann", "Bob"]
         assert store.front_end.cepstra == 2
     assert filled.read_bytes() == before
@@ -158,7 +158,7 @@ def not_stores(tmp_path: Path) -> dict[str, Path]:
 def test_what_is_no_store_is_refused_and_left_alone(kind: str, says: str, not_stores: dict[str, Path]) -> None:
     path = not_stores[kind]
     before = path.read_bytes() if path.is_file() else None
-    for opening in (Store, lambda p: Store.create(p, FrontEndConfig(), TrainingConfig(), version="0")):
+    for opening in (Store, lambda p: Store.create(p, FrontEndConfig(), TrainingConfig(method="ml"), version="0")):
         with pytest.raises(NotAStoreError) as caught:
             opening(path)
         message = str(caught.value)
@@ -173,7 +173,7 @@ def test_a_missing_store_and_a_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(StoreNotFoundError, match="no store there"):
         Store(tmp_path / "none.db")
     with pytest.raises(StoreError, match=r"the folder .* does not exist"):
-        Store.create(tmp_path / "no" / "s.db", FrontEndConfig(), TrainingConfig(), version="0")
+        Store.create(tmp_path / "no" / "s.db", FrontEndConfig(), TrainingConfig(method="ml"), version="0")
     with pytest.raises(StoreError):
         Store(f"{tmp_path}/nul\0.db")
     assert list(tmp_path.iterdir()) == []
@@ -399,7 +399,7 @@ def test_a_write_protected_store_can_be_read_and_says_so_when_written(as_reader:
 
 def test_a_store_cannot_be_made_in_a_write_protected_folder(as_reader: Path) -> None:
     with pytest.raises(StoreError):
-        Store.create(as_reader.with_name("new.db"), FrontEndConfig(), TrainingConfig(), version="0")
+        Store.create(as_reader.with_name("new.db"), FrontEndConfig(), TrainingConfig(method="ml"), version="0")
     assert [path.name for path in as_reader.parent.iterdir()] == [as_reader.name]
 
 
@@ -409,7 +409,7 @@ def test_what_a_killed_process_left_is_swept_after_a_day(tmp_path: Path) -> None
         path.write_bytes(b"unfinished")
     yesterday = old.stat().st_mtime - 2 * 86400
     os.utime(old, (yesterday, yesterday))
-    Store.create(tmp_path / "s.db", FrontEndConfig(), TrainingConfig(), version="0").close()
+    Store.create(tmp_path / "s.db", FrontEndConfig(), TrainingConfig(method="ml"), version="0").close()
     assert not old.exists()
     assert new.exists()
 

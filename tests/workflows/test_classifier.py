@@ -291,11 +291,11 @@ def test_voices_are_told_apart(fitted: SpeakerClassifier, questions: tuple[list[
 
 def test_it_is_the_model_that_enroll_stores(
     fitted: SpeakerClassifier,
-    enrolled: Path,
+    enrolled_ml: Path,
     files: tuple[list[Path], list[str]],
     questions: tuple[list[str], list[str]],
 ) -> None:
-    identifier = speakerid.Identifier.open(enrolled)
+    identifier = speakerid.Identifier.open(enrolled_ml)
     for name in NAMES:
         ours, stored = fitted.mixtures_[name], identifier.mixtures[name]
         for array in ("weights", "means", "covariances"):

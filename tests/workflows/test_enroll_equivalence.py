@@ -19,6 +19,7 @@ from speakerid.store import Store
 Models = Callable[[Path], dict[str, tuple[object, ...]]]
 Recordings = Callable[[Path], dict[str, set[str]]]
 Run = Callable[..., Any]
+Way = tuple[list[str | Path], Path]
 
 
 @pytest.fixture
@@ -30,17 +31,19 @@ def files_of(sample: Path, name: str) -> list[Path]:
     return sorted((sample / "enroll" / name).glob("*.flac"))
 
 
-def test_later_is_the_same_as_all_at_once(
-    run: Run, sample: Path, empty_db: Path, enrolled: Path, models: Models
-) -> None:
+def test_later_is_the_same_as_all_at_once(run: Run, sample: Path, empty_db: Path, way: Way, models: Models) -> None:
+    options, enrolled = way
     for name in ("Tom", "José"):
         for path in reversed(files_of(sample, name)):
-            outcome = run("enroll", path, "--speaker", name, "--db", empty_db, "--format", "json")
+            outcome = run("enroll", path, "--speaker", name, "--db", empty_db, *options, "--format", "json")
             assert outcome.status == 0
     assert outcome.json[0]["added"] == 1
     assert outcome.json[0]["recordings"] == 3
     expected = models(enrolled)
     assert models(empty_db) == {name: expected[name] for name in ("José", "Tom")}
+    with Store(empty_db) as store, Store(enrolled) as whole:
+        records = whole.records()
+        assert store.records() == {name: records[name] for name in ("José", "Tom")}
 
 
 def test_one_recording_is_not_the_same_as_three(
@@ -51,12 +54,13 @@ def test_one_recording_is_not_the_same_as_three(
 
 
 def test_the_order_of_arguments_does_not_matter(
-    run: Run, sample: Path, empty_db: Path, enrolled: Path, models: Models
+    run: Run, sample: Path, empty_db: Path, way: Way, models: Models
 ) -> None:
+    options, enrolled = way
     files = files_of(sample, "Ivan")
     random.Random(3).shuffle(files)
     assert files != files_of(sample, "Ivan")
-    assert run("enroll", *files, "--speaker", "Ivan", "--db", empty_db).status == 0
+    assert run("enroll", *files, "--speaker", "Ivan", "--db", empty_db, *options).status == 0
     assert models(empty_db)["Ivan"] == models(enrolled)["Ivan"]
 
 
@@ -67,12 +71,13 @@ def test_other_speakers_do_not_matter(run: Run, small: Path, empty_db: Path, enr
 
 
 def test_the_number_of_jobs_does_not_matter(
-    run: Run, sample: Path, tmp_path: Path, models: Models, known_files: list[str]
+    run: Run, sample: Path, tmp_path: Path, models: Models, known_files: list[str], way: Way
 ) -> None:
+    options, _enrolled = way
     answers = []
     for jobs in (1, 2, 3):
         db = tmp_path / f"jobs-{jobs}.db"
-        enrolment = run("enroll", sample / "enroll", "--db", db, "--jobs", jobs, "--format", "json")
+        enrolment = run("enroll", sample / "enroll", "--db", db, *options, "--jobs", jobs, "--format", "json")
         answer = run("identify", *known_files, sample / "test", "--db", db, "--jobs", jobs, "--format", "json")
         answers.append((enrolment.out, answer.out, models(db)))
     assert len(answers[0][2]) == 10
@@ -200,8 +205,27 @@ def test_arrays_and_files_are_the_same(sample: Path, tmp_path: Path, enrolled: P
     assert models(db)["Núria"] == models(enrolled)["Núria"]
 
 
-def test_the_training_record_rises_and_the_models_are_mixtures(enrolled: Path) -> None:
+def test_the_training_record_of_adaptation(enrolled: Path) -> None:
     with Store(enrolled) as store:
+        assert store.world is not None
+        world = store.world.mixture
+        for name, record in store.records().items():
+            before, after = record["log_likelihoods"]
+            assert after > before
+            # one number a recording, and its mean by their frames
+            assert len(record["held_out"]) == 3
+            assert min(record["held_out"]) <= record["expected_ratio"] <= max(record["held_out"])
+            # what was not enrolled fits less well than what was, and better than anybody's
+            assert 0 < record["expected_ratio"] < after - before
+            mixture, again = store.model(name)
+            assert again == record
+            assert mixture.means.shape == (512, 40)
+            np.testing.assert_array_equal(mixture.weights, world.weights)
+            np.testing.assert_array_equal(mixture.covariances, world.covariances)
+
+
+def test_the_training_record_rises_and_the_models_are_mixtures(enrolled_ml: Path) -> None:
+    with Store(enrolled_ml) as store:
         for name in store.names():
             mixture, record = store.model(name)
             history = record["log_likelihoods"]
@@ -212,12 +236,12 @@ def test_the_training_record_rises_and_the_models_are_mixtures(enrolled: Path) -
 
 
 def test_a_speaker_with_little_speech_gets_fewer_components_and_it_is_said(
-    run: Run, tmp_path: Path, speech: tuple[np.ndarray, int], empty_db: Path
+    run: Run, tmp_path: Path, speech: tuple[np.ndarray, int], empty_db: Path, by_likelihood: Path
 ) -> None:
     samples, rate = speech
     path = tmp_path / "short.wav"
     sf.write(path, samples[rate // 2 : rate // 2 + rate], rate)
-    outcome = run("enroll", path, "--speaker", "Aino", "--db", empty_db, "--format", "json")
+    outcome = run("enroll", path, "--speaker", "Aino", "--db", empty_db, "--config", by_likelihood, "--format", "json")
     assert outcome.status == 0
     (line,) = outcome.json
     assert 0 < line["components"] < 16

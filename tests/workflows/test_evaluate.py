@@ -14,7 +14,7 @@ import soundfile as sf
 
 import speakerid
 from speakerid.audio import Recording
-from speakerid.config import Config
+from speakerid.config import Config, TrainingConfig
 from speakerid.errors import UsageError
 from speakerid.evaluation.outcome import Outcome
 from speakerid.workflows import evaluate as evaluating
@@ -25,7 +25,8 @@ from speakerid.workflows.learning import learn_each
 from speakerid.workflows.protocols import Protocol, read_protocol
 from speakerid.workflows.score_book import ScoreBooks
 
-SMALL = Config(training=dataclasses.replace(Config().training, components=4))
+SMALL = Config(training=TrainingConfig(components=4))
+DEFAULT = Config()
 
 
 @pytest.fixture
@@ -107,17 +108,38 @@ def same(first: Outcome, second: Outcome) -> None:
 # --- the same as enroll and identify
 
 
+@pytest.mark.parametrize("config", [DEFAULT, SMALL], ids=["map", "ml"])
 def test_log_likelihoods_are_those_of_identification_to_the_last_bit(
-    sample: Path, cache: FeatureCache, tmp_path: Path
+    sample: Path, cache: FeatureCache, tmp_path: Path, config: Config
 ) -> None:
+    assert config.training.method == ("map" if config is DEFAULT else "ml")
     protocol = read(sample / "protocol.csv", cache)
-    found = asked(evaluated(protocol, cache).outcome)
+    found = asked(evaluated(protocol, cache, config).outcome)
     enrolled: dict[str, list[str]] = {}
     for recording in protocol.rounds[0].enroll:
         enrolled.setdefault(recording.speaker or "", []).append(recording.path)
-    assert found == identified(list(found), enrolled, tmp_path)
+    assert found == identified(list(found), enrolled, tmp_path, config)
     assert len(found) == 18
     assert {len(scores) for scores in found.values()} == {10}
+
+
+def test_scores_and_decisions_are_those_of_identification_to_the_last_digit_that_is_written(
+    sample: Path, cache: FeatureCache, tmp_path: Path
+) -> None:
+    protocol = read(sample / "protocol.csv", cache)
+    outcome = evaluated(protocol, cache, DEFAULT).outcome
+    assert not speakerid.enroll(sample / "protocol.csv", db=tmp_path / "s.db", jobs=1).problems
+    identifier = Identifier.open(tmp_path / "s.db")
+    statuses = []
+    for row, scores, named in zip(outcome.rows, outcome.scores, outcome.named, strict=True):
+        answer = identifier.identify(row.path)
+        statuses.append(answer.status)
+        assert (outcome.speakers[named] if named >= 0 else None) == answer.decision
+        if answer.scores:
+            assert dict(zip(outcome.speakers, scores.tolist(), strict=True)) == {
+                score.speaker: round(score.llr or 0.0, 6) for score in answer.scores
+            }
+    assert {status: statuses.count(status) for status in set(statuses)} == {"identified": 15, "unknown": 3}
 
 
 @pytest.mark.parametrize("covariance", ["full", "tied"])
@@ -224,20 +246,21 @@ def test_the_same_audio_under_two_names_is_whose_enrolment_says(
 # --- however it is run
 
 
+@pytest.mark.parametrize("config", [DEFAULT, SMALL], ids=["map", "ml"])
 def test_the_result_depends_neither_on_jobs_nor_on_the_cache_nor_on_the_book(
-    sample: Path, cache: FeatureCache, books: ScoreBooks, train_calls: list[int]
+    sample: Path, cache: FeatureCache, books: ScoreBooks, train_calls: list[int], config: Config
 ) -> None:
     protocol = read(sample / "protocol.csv", cache)
-    cold = evaluated(protocol, cache).outcome
+    cold = evaluated(protocol, cache, config).outcome
     assert cache.hits == 0
     with FeatureCache.temporary() as other:
-        same(evaluated(protocol, other, jobs=2).outcome, cold)
-    same(evaluated(protocol, cache, jobs=3).outcome, cold)
+        same(evaluated(protocol, other, config, jobs=2).outcome, cold)
+    same(evaluated(protocol, cache, config, jobs=3).outcome, cold)
     assert cache.misses == 48
-    first = evaluated(protocol, cache, books=books).outcome
+    first = evaluated(protocol, cache, config, books=books).outcome
     assert books.found == 0
     assert len(train_calls) == 4
-    again = evaluated(protocol, cache, books=books, jobs=2).outcome
+    again = evaluated(protocol, cache, config, books=books, jobs=2).outcome
     assert books.found == 18
     assert len(train_calls) == 4, "nobody was trained again"
     same(first, cold)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,8 @@ from speakerid.scoring import cohort_scores
 from speakerid.workflows.world import gather_for_world, train_world
 
 SMALL = TrainingConfig(components=4, iterations=3)
+# by EM and without a world model
+ALONE = Config(training=SMALL, world=WorldConfig(file=""))
 
 
 @pytest.fixture
@@ -48,7 +51,7 @@ def evaluate(data: Path, config: Config, sample: Path) -> dict[str, Any]:
 
 
 def test_in_a_list_without_a_world_the_others_mean_is_subtracted(voxceleb: Path, sample: Path) -> None:
-    results = evaluate(voxceleb, Config(training=SMALL), sample)
+    results = evaluate(voxceleb, ALONE, sample)
     assert results["score"] == "log-likelihood less the mean of all other models of the list"
     by_path: dict[str, dict[str, float]] = {}
     for trial in results["trials"]:
@@ -60,13 +63,23 @@ def test_in_a_list_without_a_world_the_others_mean_is_subtracted(voxceleb: Path,
     assert results["verification"]["eer"] == 0
 
 
-def test_in_a_list_with_a_world_each_trial_stands_for_itself(voxceleb: Path, world: Config, sample: Path) -> None:
+@pytest.mark.parametrize("method", ["map", "ml"])
+def test_in_a_list_with_a_world_each_trial_stands_for_itself(
+    voxceleb: Path, world: Config, sample: Path, method: str
+) -> None:
+    if method == "ml":
+        world = dataclasses.replace(world, training=SMALL)
     results = evaluate(voxceleb, world, sample)
-    assert results["score"] == "log-likelihood less that of the world model"
     differences: dict[str, list[float]] = {}
     for trial in results["trials"]:
         differences.setdefault(trial["path"], []).append(trial["log_likelihood"] - trial["score"])
-    assert all(max(of_world) - min(of_world) < 3e-6 for of_world in differences.values())
+    spread = max(max(of_world) - min(of_world) for of_world in differences.values())
+    if method == "ml":
+        assert results["score"] == "log-likelihood less that of the world model"
+        assert spread < 3e-6
+    else:
+        assert results["score"] == "calibrated log-likelihood ratio"
+        assert spread > 0.1
     # fewer models in the list change nothing for those that remain
     lines = voxceleb.read_text(encoding="utf-8").splitlines()
     voxceleb.write_text("\n".join(lines[:6]), encoding="utf-8")
@@ -80,10 +93,12 @@ def test_in_a_list_with_a_world_each_trial_stands_for_itself(voxceleb: Path, wor
 def test_one_model_without_a_world_is_said_to_be_alone(voxceleb: Path, sample: Path, world: Config) -> None:
     lines = voxceleb.read_text(encoding="utf-8").splitlines()
     voxceleb.write_text("\n".join(lines[:3]), encoding="utf-8")
-    results = evaluate(voxceleb, Config(training=SMALL), sample)
+    results = evaluate(voxceleb, ALONE, sample)
     assert results["score"].startswith("log-likelihood alone, because a single speaker is enrolled")
     assert [t["score"] for t in results["trials"]] == [t["log_likelihood"] for t in results["trials"]]
-    assert evaluate(voxceleb, world, sample)["score"] == "log-likelihood less that of the world model"
+    assert evaluate(voxceleb, world, sample)["score"] == "calibrated log-likelihood ratio"
+    by_em = dataclasses.replace(world, training=SMALL)
+    assert evaluate(voxceleb, by_em, sample)["score"] == "log-likelihood less that of the world model"
 
 
 def test_a_threshold_is_not_for_lists(voxceleb: Path, sample: Path) -> None:
@@ -99,7 +114,7 @@ def test_a_threshold_needs_two_who_could_be_enrolled(tmp_path: Path, sample: Pat
         rows.writerow([sample / "enroll" / "Tom" / "tom-enroll-1.flac", "Tom", "enroll"])
         rows.writerow([sample / "test" / "silence.flac", "Nobody", "enroll"])
         rows.writerow([sample / "test" / "tom-1.flac", "Tom", "test"])
-    config = Config(training=SMALL)
+    config = ALONE
     with pytest.raises(UsageError, match=r"p\.csv: only one speaker could be enrolled, and a threshold needs two"):
         speakerid.evaluate(protocol, config=config, threshold=1.0, cache=False)
     assert speakerid.evaluate(protocol, config=config, cache=False)["score"].startswith("log-likelihood alone")

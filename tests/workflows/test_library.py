@@ -13,6 +13,7 @@ import pytest
 import soundfile as sf
 
 import speakerid
+from speakerid.config import WorldConfig
 from speakerid.errors import SpeakerNameError, StoreError, StoreMismatchError, StoreNotFoundError, UsageError
 
 Run = Callable[..., Any]
@@ -159,8 +160,13 @@ def test_python_and_the_command_line_give_the_same_answers(
     assert [answer.to_dict() for answer in identifier.identify_all(map(speakerid.Recording, map(str, files)))] == lines
 
 
-def test_the_scores_are_the_mixtures_own(identifier: speakerid.Identifier, sample: Path) -> None:
+@pytest.mark.parametrize("store", ["enrolled", "enrolled_ml"])
+def test_the_scores_are_the_mixtures_own(request: pytest.FixtureRequest, store: str, sample: Path) -> None:
     """An oracle that knows only the textbook's density."""
+    # adapted speakers are scored by all components here
+    config = speakerid.Config(world=WorldConfig(top_components=512))
+    path = request.getfixturevalue(store)
+    identifier = speakerid.Identifier.open(path, config=config if store == "enrolled" else None)
     path = sample / "test" / "tom-1.flac"
     features = identifier.features(path)
     x = features.speech_values.astype(np.float64)
@@ -205,7 +211,7 @@ def test_an_identifier_needs_speakers(tmp_path: Path, enrolled: Path) -> None:
     with pytest.raises(StoreNotFoundError):
         speakerid.Identifier.open(tmp_path / "none.db")
     with speakerid.Store.create(
-        tmp_path / "empty.db", speakerid.FrontEndConfig(), speakerid.TrainingConfig(), version="0"
+        tmp_path / "empty.db", speakerid.FrontEndConfig(), speakerid.TrainingConfig(method="ml"), version="0"
     ):
         pass
     with pytest.raises(StoreError, match="nobody is enrolled"):
