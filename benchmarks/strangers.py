@@ -1,7 +1,7 @@
 """Strangers, calibration and damaged recordings on the shared protocols. Writes its tables into docs/strangers.md.
 
 ``python -m benchmarks.strangers [PART ...]`` (`make strangers`); parts: training, strangers, calibration, normalisation,
-damage. All figures come from `speakerid.evaluate` and its pieces; nothing is chosen by them.
+damage, speed. All figures come from `speakerid.evaluate` and its pieces; nothing is chosen by them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import re
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,8 @@ from speakerid.audio import Recording
 from speakerid.config import Config, TrainingConfig, load_config
 from speakerid.evaluation import OpenSetTrials
 from speakerid.frontend import finish
-from speakerid.mixtures import adapt_each
-from speakerid.scoring import AdaptedStack
+from speakerid.mixtures import GaussianMixture, adapt_each
+from speakerid.scoring import AdaptedStack, MixtureStack
 from speakerid.scoring.calibration import Calibration
 from speakerid.scoring.normalisation import adaptive_s_norm, s_norm, t_norm, z_norm
 from speakerid.workflows.analysis import analyse_for_training
@@ -306,9 +307,43 @@ def damage() -> str:
     return table(["condition", "%", *(f"`{name}`" for name in PROTOCOLS), "mean"], rows)
 
 
+def speed() -> str:
+    """Top components against all of them, interleaved: 100 speakers adapted from 512 Gaussians."""
+    world = shipped_world(Config().front_end)
+    assert world is not None
+    rng = np.random.default_rng(0)
+    deviation = np.sqrt(world.mixture.variances)
+    speakers = [
+        GaussianMixture(world.mixture.weights, world.mixture.means + deviation * rng.normal(0, 0.3, deviation.shape),
+                        world.mixture.covariances)
+        for _ in range(100)
+    ]  # fmt: skip
+    top = AdaptedStack(world.mixture, speakers, top=10)
+    stack = MixtureStack([*speakers, world.mixture])
+    rows = []
+    with FeatureCache.from_environment() as cache:
+        frames = np.concatenate([frames_of(r, config=Config(), cache=cache) for r in [*world_speakers()][:10]])
+    for label, n in (("30 s", 3000), ("2 s", 200)):
+        X = frames[:n]
+        fast, slow = [], []
+        for _ in range(7):
+            began = time.perf_counter()
+            ratios, _world = top.mean_ratios(X)
+            middle = time.perf_counter()
+            everything = stack.mean_log_likelihoods(X)
+            fast.append(middle - began)
+            slow.append(time.perf_counter() - middle)
+        error = np.abs(ratios - (everything[:-1] - everything[-1]))
+        rows.append(
+            [label, f"{1e3 * np.median(slow):.0f} ms", f"{1e3 * np.median(fast):.1f} ms",
+             f"{np.median(slow) / np.median(fast):.1f} ×", f"{error.mean():.4f}, {error.max():.4f}"]
+        )  # fmt: skip
+    return table(["recording", "all components", "top 10", "", "error, nats a frame: mean, largest"], rows)
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "training": training, "strangers": strangers, "calibration": calibration, "normalisation": normalisation,
-    "damage": damage,
+    "damage": damage, "speed": speed,
 }  # fmt: skip
 
 

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from speakerid.cli.options import channel_option, common_options, format_option, parse_components, read_config
-from speakerid.cli.output import Progress, complain, note, note_ignored, print_csv, print_json, print_table
+from speakerid.cli.output import (
+    Progress,
+    complain,
+    note,
+    note_ignored,
+    note_left_alone,
+    print_csv,
+    print_json,
+    print_table,
+)
 
 if TYPE_CHECKING:
     from speakerid.workflows.enroll import EnrolledSpeaker, EnrollmentReport
@@ -128,8 +137,7 @@ def _tell(report: EnrollmentReport, n_left_alone: int, *, quiet: bool) -> None:
     if already:
         were, them = ("recording was", "it") if already == 1 else ("recordings were", "them")
         note(f"{already} {were} enrolled already: nothing was changed for {them}", quiet=quiet)
-    if n_left_alone:
-        note(f"{n_left_alone} rows with split = test were left alone", quiet=quiet)
+    note_left_alone(n_left_alone, "test", quiet=quiet)
     note_ignored(len(report.ignored), quiet=quiet)
     chosen = Counter(speaker.components for speaker in report.speakers if speaker.chosen)
     if chosen:

@@ -22,6 +22,7 @@ from speakerid.cli.output import (
     complain,
     note,
     note_ignored,
+    note_left_alone,
     percent,
     print_csv,
     print_json,
@@ -106,8 +107,7 @@ def identify(
     for message in tally.doubtful:
         note(f"warning: {message}", quiet=quiet)
     note_ignored(len(gathered.ignored), quiet=quiet)
-    if gathered.left_alone:
-        note(f"{gathered.left_alone} rows with split = enroll were left alone", quiet=quiet)
+    note_left_alone(gathered.left_alone, "enroll", quiet=quiet)
     if identifier.calibration is None and threshold is None and not closed_set and tally.named and layout == "table":
         note("Without --threshold, strangers get the nearest name: a small margin is a doubtful name.", quiet=quiet)
     return 3 if tally.undecided else 0

@@ -24,6 +24,7 @@ __all__ = [
     "counted",
     "note",
     "note_ignored",
+    "note_left_alone",
     "percent",
     "print_csv",
     "print_json",
@@ -56,6 +57,13 @@ def note_ignored(n_ignored: int, *, quiet: bool) -> None:
     if n_ignored:
         files = "1 file is" if n_ignored == 1 else f"{n_ignored} files are"
         note(f"{files} not audio by name and passed over", quiet=quiet)
+
+
+def note_left_alone(n_rows: int, split: str, *, quiet: bool) -> None:
+    """Count the rows of manifests that are for something else, if there are any."""
+    if n_rows:
+        rows = "1 row with split = {} was" if n_rows == 1 else f"{n_rows} rows with split = {{}} were"
+        note(f"{rows.format(split)} left alone", quiet=quiet)
 
 
 def _one_line(message: str) -> str:

@@ -229,7 +229,14 @@ def export(
     with _open(db, config_path) as store:
         chosen = list(dict.fromkeys(map(normal_name, names))) or store.names()
         export_speakers(store, chosen, output, version=__version__)
+        _tell_of_calibration(store, output, quiet=quiet)
     note(f"{_count(chosen)} written to {output}", quiet=quiet)
+
+
+def _tell_of_calibration(store: Store, other: str, *, quiet: bool) -> None:
+    """Say that a calibration is of a store's own speakers together, and stays with them."""
+    if store.calibration is not None:
+        note(f"the calibration of {store.path} is not copied; fit {other} its own: speakerid calibrate", quiet=quiet)
 
 
 @speakers.command(

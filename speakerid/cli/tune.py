@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from speakerid.cli.options import channel_option, common_options, format_option, parse_components, read_config
-from speakerid.cli.output import Progress, complain, note, note_ignored, print_csv, print_json, print_table
+from speakerid.cli.output import (
+    Progress,
+    complain,
+    note,
+    note_ignored,
+    note_left_alone,
+    print_csv,
+    print_json,
+    print_table,
+)
 
 if TYPE_CHECKING:
     from speakerid.config import Config, FrontEndConfig
@@ -193,8 +202,7 @@ def _materials(
         return {material.front_end: material}
     gathered = gather_for_enrollment(data)
     note_ignored(len(gathered.ignored), quiet=quiet)
-    if gathered.left_alone:
-        note(f"{gathered.left_alone} rows with split = test were left alone", quiet=quiet)
+    note_left_alone(gathered.left_alone, "test", quiet=quiet)
     materials = {}
     for front_end, config in configs.items():
         with Progress(len(gathered.recordings), "analysing", quiet=quiet) as progress:

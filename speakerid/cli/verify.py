@@ -21,6 +21,7 @@ from speakerid.cli.output import (
     complain,
     note,
     note_ignored,
+    note_left_alone,
     percent,
     print_csv,
     print_json,
@@ -110,8 +111,7 @@ def verify(
     for message in doubtful:
         note(f"warning: {message}", quiet=quiet)
     note_ignored(len(gathered.ignored), quiet=quiet)
-    if gathered.left_alone:
-        note(f"{gathered.left_alone} rows with split = enroll were left alone", quiet=quiet)
+    note_left_alone(gathered.left_alone, "enroll", quiet=quiet)
     if undecided:
         return 3
     # nothing but acceptance may pass for one: scripts open doors by it

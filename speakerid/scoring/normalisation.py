@@ -11,8 +11,8 @@ of a *cohort*, speakers who are certainly somebody else:
 - adaptive S-norm: the same, of each cohort the nearest `top` only (S. Cumani et al., "Comparison of speaker recognition
   approaches for real applications", Interspeech 2011).
 
-None of them is on by default: with a cohort of the world model's speakers none was better than the raw ratio on other
-corpora, and the calibration compares with the other enrolled speakers, who are nearer (docs/strangers.md has the table).
+None of them is on by default: with a cohort of the world model's speakers each of them made some corpora better and others
+much worse, and the calibration compares with the other enrolled speakers, who are nearer (docs/strangers.md has the table).
 """
 
 from __future__ import annotations

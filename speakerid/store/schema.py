@@ -1,13 +1,14 @@
 """The file: one SQLite database, version 1.
 
 ==============  =====================================================================================================
-settings        name, value: ``front_end`` and ``training`` as JSON, ``created``, ``version`` of the program
+settings        name, value: ``front_end`` and ``training`` as JSON, ``created``, ``version`` of the program; ``world``, its
+                file in base64; ``calibration`` as JSON, if one was fitted to the store's speakers
 speakers        one row a speaker: name, when it was created and last changed
 recordings      one row a recording: content hash (unique in the store), where it was, its rate and seconds, when it was
-                enrolled,
-                and its static features: float16 cepstra (n_frames, n_static) and one bit of speech a frame
+                enrolled, and its static features: float16 cepstra (n_frames, n_static) and one bit of speech a frame
 models          one row a speaker: float32 weights (K,), means (K, d), variances (K, d), and how training went (JSON); of
-                other covariance types spherical variances (K,), Cholesky factors (K, d, d) if full, (d, d) if tied
+                other covariance types spherical variances (K,), Cholesky factors (K, d, d) if full, (d, d) if tied. Where
+                only means were adapted, weights and variances are empty: they are the world model's
 ==============  =====================================================================================================
 
 Arrays are little-endian, row after row; shapes are columns and are checked on reading. `application_id` and

@@ -261,9 +261,12 @@ class Store:
             self._require_seconds(recording.seconds, recording.speech_seconds)
         return recordings
 
-    def highest_source_rate(self) -> int:
-        """Return the highest rate in Hz at which any enrolled recording was made; 0 if there is none."""
-        return int(self._query("SELECT coalesce(max(source_rate), 0) FROM recordings")[0][0])
+    def source_rates(self) -> tuple[int, int]:
+        """Return the lowest and the highest rate in Hz at which enrolled recordings were made; 0 if there are none."""
+        lowest, highest = self._query(
+            "SELECT coalesce(min(source_rate), 0), coalesce(max(source_rate), 0) FROM recordings"
+        )[0]
+        return int(lowest), int(highest)
 
     def owners(self) -> dict[str, str]:
         """Whose each recording is: content hash to speaker."""

@@ -61,6 +61,7 @@ def _findings(store_path: Path) -> Iterator[Finding]:
     yield Finding("packages", not missing, f"missing: {', '.join(missing)}" if missing else ", ".join(versions))
     yield _guarded("codecs", _codecs)
     yield _media()
+    yield _guarded("models", _models)
     yield _guarded("threads", _threads)
     yield _guarded("speed", _speed)
     yield _cache()
@@ -95,6 +96,21 @@ def _codecs() -> str:
         raise RuntimeError(f"libsndfile cannot read {', '.join(fails)}")
     without = f"; not: {', '.join(fails)} (libsndfile is too old)" if fails else ""
     return f"libsndfile {soundfile.__libsndfile_version__}: {', '.join(works)}{without}"
+
+
+def _models() -> str:
+    """What comes with the program, read and checked."""
+    from speakerid.config import FrontEndConfig
+    from speakerid.workflows.shipped import SHIPPED_WORLDS, shipped_calibration, shipped_world
+
+    world = shipped_world(FrontEndConfig())
+    if world is None:
+        raise SpeakerIdError("no world model of the default features comes with this copy: install it again")
+    recordings = shipped_calibration().about["recordings"]
+    return (
+        f"{len(SHIPPED_WORLDS)} world models, {world.mixture.n_components} components; calibration from "
+        f"{recordings:,} recordings"
+    )
 
 
 def _media() -> Finding:

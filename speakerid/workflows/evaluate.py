@@ -229,6 +229,11 @@ def evaluate_system(
         )
     if threshold is not None and len(protocol.models) < 2:
         raise UsageError(f"{protocol.source}: {_ONE_SPEAKER}")
+    if false_accept_rate is not None and system.calibration is None:
+        raise UsageError(
+            f"{system.name}: a false-accept rate needs calibrated scores, and these settings have none: "
+            '[training] method = "ml"; leave it out, or give a threshold'
+        )
     run = _Run(protocol, system, cache, channel, books, effective_jobs(jobs), progress)
     with one_blas_thread():
         for number in range(len(protocol.rounds)):

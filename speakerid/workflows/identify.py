@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -46,6 +47,11 @@ _BLOCK_SECONDS, _MOST_BLOCKS = 0.5, 2000
 _LISTED = 3
 # recordings of a store, one a speaker, that its band is judged by
 _ASKED_FOR_BAND = 16
+_LOOKED_AT = 4  # recordings of each
+# of a rate: below it the upper band is not there
+_LOWER_RATE = 0.75
+
+Band = Literal["wide", "narrow", "mixed"]
 
 
 @dataclass(frozen=True)
@@ -185,7 +191,7 @@ _Stretch = tuple[int | None, float, float]
 
 _NARROW = (
     "nothing in the upper band, as on a telephone, and the speakers are enrolled with it; ask with a recording of the full "
-    "band, or enrol recordings like this one as well"
+    "band, or enrol recordings like this one as well, of every speaker"
 )
 
 
@@ -200,13 +206,22 @@ def _on_the_clock(turns: Sequence[Turn], starts: NDArray[np.integer], features: 
     return tuple((turn.speaker, edges[i], edges[i + 1]) for i, turn in enumerate(turns))
 
 
-def _enrolled_wide(store: Store) -> bool:
-    """Whether the enrolled recordings have the upper band: one of each speaker is asked, of many speakers of some."""
+def _enrolled_band(store: Store) -> Band | None:
+    """Which band the enrolled recordings have: by their rates, and by a look at some recordings of some speakers."""
+    lowest, highest = store.source_rates()
+    room = _LOWER_RATE * store.front_end.sample_rate
+    if lowest < room:
+        return "narrow" if highest < room else "mixed"
     names = store.names()
     chosen = names[:: -(-len(names) // _ASKED_FOR_BAND)]
-    firsts = (next(store.static_features(name), None) for name in chosen)
-    seen = [is_narrow(first[1], store.front_end) for first in firsts if first is not None]
-    return bool(seen) and all(narrow is False for narrow in seen)
+    found = {
+        is_narrow(static, store.front_end)
+        for name in chosen
+        for _hash, static in itertools.islice(store.static_features(name), _LOOKED_AT)
+    }
+    if None in found or not found:
+        return None
+    return "mixed" if len(found) > 1 else "narrow" if found.pop() else "wide"
 
 
 def where_of(source: Source) -> dict[str, Any]:
@@ -235,10 +250,11 @@ class Identifier:
         With it, and a world model, scores become calibrated ratios and probabilities, and strangers "unknown".
     expected : sequence of float or None, optional
         What each speaker's own recordings reach, for the calibration; see :mod:`speakerid.scoring.calibration`.
-    highest_source_rate : int
+    lowest_source_rate : int
         Of the enrolled recordings, in Hz; 0 if it is not known. Recordings of a much lower rate get a warning.
-    enrolled_wide : bool
-        The enrolled recordings are known to have the upper band: those without it are "undecided".
+    enrolled_band : {"wide", "narrow", "mixed"}, optional
+        What the enrolled recordings are known to have. Where all have the upper band, recordings without it are "undecided";
+        where none has it, recordings with it get a warning.
     """
 
     def __init__(
@@ -251,16 +267,16 @@ class Identifier:
         top_components: int | None = None,
         calibration: Calibration | None = None,
         expected: Sequence[float | None] | None = None,
-        highest_source_rate: int = 0,
-        enrolled_wide: bool = False,
+        lowest_source_rate: int = 0,
+        enrolled_band: Band | None = None,
     ) -> None:
         if not mixtures:
             raise UsageError("nobody is enrolled: enrol somebody first")
         self.mixtures: Mapping[str, GaussianMixture] = MappingProxyType(dict(mixtures))
         self.front_end = front_end
         self.decision = decision or DecisionConfig()
-        self._band_rate = min(highest_source_rate, front_end.sample_rate)
-        self._enrolled_wide = enrolled_wide
+        self._band_rate = min(lowest_source_rate, front_end.sample_rate)
+        self._enrolled_band = enrolled_band
         self._names = tuple(self.mixtures)
         self.calibration = calibration if world is not None else None
         self.expected = expected_ratios([None] * len(self._names) if expected is None else expected)
@@ -294,7 +310,7 @@ class Identifier:
             mixtures = store.mixtures()
             if not mixtures:
                 raise StoreError(f"{store.path}: nobody is enrolled; enrol somebody first: speakerid enroll FOLDER")
-            rate = store.highest_source_rate()
+            rate = store.source_rates()[0]
             config = config or Config()
             adapted = store.training.method == "map"
             top = config.world.top_components if adapted else None
@@ -306,8 +322,8 @@ class Identifier:
                 top_components=top,
                 calibration=(store.calibration or shipped_calibration()) if adapted else None,
                 expected=[record.get("expected_ratio") for record in store.records().values()],
-                highest_source_rate=rate,
-                enrolled_wide=_enrolled_wide(store),
+                lowest_source_rate=rate,
+                enrolled_band=_enrolled_band(store),
             )
 
     @property
@@ -507,7 +523,7 @@ class Identifier:
         lengths = (analysis.speech_seconds, analysis.seconds)
         evidence = self._evidence(log_likelihoods, of_world, analysis.speech_seconds)
         judged = Judged(log_likelihoods, of_world, evidence, self._warning(source, analysis), *lengths)
-        if self._enrolled_wide and is_narrow(analysis.static, self.front_end):
+        if self._enrolled_band == "wide" and is_narrow(analysis.static, self.front_end):
             return Unjudged("band", located(source, f"{source.label}: {_NARROW}"), *lengths, judged)
         if stretches:
             message = f"{source.label}: {self._voices(stretches)}; cut the recording at the changes"
@@ -524,7 +540,9 @@ class Identifier:
             more = ", ..." if len(times) > _LISTED else ""
             name = "somebody else" if speaker is None else self._names[speaker]
             texts.append(f"{name} ({', '.join(times[:_LISTED])}{more} s)")
-        return f"two voices: {', '.join(texts)}"
+        # a machine that starts is no second voice, but it fits the first one as badly
+        what = "two voices, or a sound that changes" if None in by_voice else "two voices"
+        return f"{what}: {', '.join(texts)}"
 
     def _evidence(
         self, log_likelihoods: NDArray[np.float64], of_world: float | None, seconds: float
@@ -539,10 +557,15 @@ class Identifier:
     def _warning(self, source: Source, analysis: Analysis) -> str | None:
         """Say what makes a name doubtful: a band narrower than the enrolment's, clipping."""
         warnings = []
-        if analysis.source_rate < 0.75 * self._band_rate:
+        if analysis.source_rate < _LOWER_RATE * self._band_rate:
             warnings.append(
-                f"sampled at {analysis.source_rate / 1000:g} kHz, the speakers at {self._band_rate / 1000:g} kHz: "
-                "it lacks the upper band, and the name is doubtful"
+                f"sampled at {analysis.source_rate / 1000:g} kHz, the speakers at {self._band_rate / 1000:g} kHz and more: "
+                "it lacks the upper band, and the answer is doubtful"
+            )
+        if self._enrolled_band == "narrow" and is_narrow(analysis.static, self.front_end) is False:
+            warnings.append(
+                "it has the full band, and the speakers are enrolled from narrow-band recordings: enrolled voices may come "
+                "out as unknown; enrol recordings like this one as well"
             )
         if analysis.clipped_fraction > _CLIPPED:
             share = 100 * analysis.clipped_fraction

@@ -126,7 +126,7 @@ def test_a_manifest_without_rows_to_ask_opens_no_door(run: Run, enrolled: Path, 
     outcome = run("verify", "Alice", manifest, "--db", enrolled, "--format", "json")
     (line,) = outcome.json
     assert (outcome.status, line["start"], line["end"]) == (0, 0.5, 2.5)
-    assert outcome.err.splitlines() == ["1 rows with split = enroll were left alone"]
+    assert outcome.err.splitlines() == ["1 row with split = enroll was left alone"]
 
 
 def test_quiet_is_quiet(run: Run, enrolled: Path, test: Path, tmp_path: Path) -> None:

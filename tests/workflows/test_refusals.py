@@ -126,3 +126,22 @@ def test_the_scores_are_those_that_an_evaluation_takes(identifier: Identifier, s
     answer = identifier.identify(path)
     values = {score.speaker: score.log_likelihood for score in answer.scores}
     np.testing.assert_array_equal([values[name] for name in identifier.speakers], expected)
+
+
+def test_a_wide_recording_is_doubtful_where_the_enrolment_is_narrow(tmp_path: Path, small: Path, sample: Path) -> None:
+    given = {
+        folder.name: [soxr.resample(sound(path), 16000, 8000) for path in sorted(folder.iterdir())]
+        for folder in sorted(small.iterdir())
+    }
+    speakerid.enroll(given, db=tmp_path / "calls.db", sample_rate=8000)
+    narrow = speakerid.Identifier.open(tmp_path / "calls.db")
+    path = sample / "test" / "alice-1.flac"
+    assert "full band" in (narrow.identify(path).message or "")
+    assert narrow.identify(soxr.resample(sound(path), 16000, 8000), sample_rate=8000).message is None
+    # one narrow recording is enough for nothing to be refused, nor warned of
+    mixed = speakerid.enroll(small, db=tmp_path / "mixed.db")
+    assert not mixed.problems
+    speakerid.enroll({"Alice": [soxr.resample(sound(path), 16000, 8000)]}, db=tmp_path / "mixed.db", sample_rate=8000)
+    question = soxr.resample(sound(sample / "test" / "alice-2.flac"), 16000, 8000)
+    answer = speakerid.Identifier.open(tmp_path / "mixed.db").identify(question, sample_rate=8000)
+    assert (answer.status == "undecided", answer.message) == (False, None)
