@@ -230,10 +230,15 @@ def _log_odds(rate: float) -> float:
 
 
 def expected_ratios(known: Sequence[float | None]) -> Floats:
-    """τ_s of every speaker, (n_speakers,): who has none, for having too little to hold out, is taken for typical."""
-    there = [value for value in known if value is not None]
+    """τ_s of every speaker, (n_speakers,).
+
+    Who has none, for having too little to hold out, is taken for typical; and so is who has next to none, because the
+    recordings under that name do not fit each other: a small τ would make of every question a good one.
+    """
+    there = [value for value in known if value is not None and value >= _LEAST_EXPECTED]
     typical = float(np.mean(there)) if there else _TYPICAL_EXPECTED
-    return np.array([typical if value is None else value for value in known], dtype=np.float64)
+    values = [typical if value is None or value < _LEAST_EXPECTED else value for value in known]
+    return np.array(values, dtype=np.float64)
 
 
 def posteriors(ratios: Floats, *, prior_unknown: float = 0.5) -> tuple[Floats, Floats]:

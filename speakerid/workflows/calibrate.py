@@ -241,9 +241,9 @@ def calibrate(
     if len(speakers) < _LEAST_SPEAKERS or n_held_out < _LEAST_RECORDINGS:
         without = f" ({len(left_out)} more have too little speech)" if left_out else ""
         raise UsageError(
-            f"{path}: too little to calibrate with: {len(speakers)} speakers{without} with {n_held_out} recordings or "
-            f"quarters of single ones; {_LEAST_SPEAKERS} and {_LEAST_RECORDINGS} are needed; until then the one that "
-            "comes with the program is used"
+            f"{path}: too little to calibrate with: {n_held_out} recordings (or quarters of single ones), speakers: "
+            f"{len(speakers)}{without}; {_LEAST_RECORDINGS} and {_LEAST_SPEAKERS} are needed; until then the one that comes "
+            "with the program is used"
         )
     held_out = hold_out(speakers, training, world, jobs=jobs, progress=progress)
     data = questions(held_out, seed=seed)

@@ -87,7 +87,7 @@ def test_too_little_is_one_line(run: Run, small: Path, tmp_path: Path) -> None:
     assert run("enroll", small, "--db", db).status == 0
     outcome = run("calibrate", "--db", db)
     assert (outcome.status, outcome.out, len(outcome.err.splitlines())) == (2, "", 1)
-    assert "too little to calibrate with: 3 speakers with 9 recordings" in outcome.err
+    assert "too little to calibrate with: 9 recordings (or quarters of single ones), speakers: 3;" in outcome.err
     assert kept(db) is None
 
 
