@@ -26,7 +26,7 @@ from speakerid.audio import Recording
 from speakerid.config import Config, TrainingConfig, load_config
 from speakerid.evaluation import OpenSetTrials
 from speakerid.frontend import finish
-from speakerid.mixtures import GaussianMixture, adapt_each
+from speakerid.mixtures import adapt_each
 from speakerid.scoring import AdaptedStack, MixtureStack
 from speakerid.scoring.calibration import Calibration
 from speakerid.scoring.normalisation import adaptive_s_norm, s_norm, t_norm, z_norm
@@ -311,18 +311,14 @@ def speed() -> str:
     """Top components against all of them, interleaved: 100 speakers adapted from 512 Gaussians."""
     world = shipped_world(Config().front_end)
     assert world is not None
-    rng = np.random.default_rng(0)
-    deviation = np.sqrt(world.mixture.variances)
-    speakers = [
-        GaussianMixture(world.mixture.weights, world.mixture.means + deviation * rng.normal(0, 0.3, deviation.shape),
-                        world.mixture.covariances)
-        for _ in range(100)
-    ]  # fmt: skip
+    with FeatureCache.from_environment() as cache:
+        recordings = [frames_of(r, config=Config(), cache=cache) for r in world_speakers()]
+    adapted = adapt_each(recordings[:100], world.mixture, Config().training)
+    speakers = [result[0] for result in adapted if isinstance(result, tuple)]
     top = AdaptedStack(world.mixture, speakers, top=10)
     stack = MixtureStack([*speakers, world.mixture])
+    frames = np.concatenate(recordings[100:])
     rows = []
-    with FeatureCache.from_environment() as cache:
-        frames = np.concatenate([frames_of(r, config=Config(), cache=cache) for r in [*world_speakers()][:10]])
     for label, n in (("30 s", 3000), ("2 s", 200)):
         X = frames[:n]
         fast, slow = [], []
