@@ -237,7 +237,8 @@ def expected_ratios(known: Sequence[float | None]) -> Floats:
     """
     there = [value for value in known if value is not None and value >= _LEAST_EXPECTED]
     typical = float(np.mean(there)) if there else _TYPICAL_EXPECTED
-    values = [typical if value is None or value < _LEAST_EXPECTED else value for value in known]
+    # not by the others where there is a value: in a list of trials every model stands for itself
+    values = [typical if value is None else value if value >= _LEAST_EXPECTED else _TYPICAL_EXPECTED for value in known]
     return np.array(values, dtype=np.float64)
 
 

@@ -323,7 +323,7 @@ def test_who_has_nothing_held_out_is_typical() -> None:
     np.testing.assert_allclose(expected_ratios([2.0, None, 4.0]), [2.0, 3.0, 4.0])
     np.testing.assert_allclose(expected_ratios([None]), [3.0])
     # recordings that do not fit each other must not make every question a good one
-    np.testing.assert_allclose(expected_ratios([2.0, -1.0, 0.1, 4.0]), [2.0, 3.0, 3.0, 4.0])
+    np.testing.assert_allclose(expected_ratios([2.0, -1.0, 0.1, 5.0]), [2.0, 3.0, 3.0, 5.0])
     np.testing.assert_allclose(expected_ratios([-1.0]), [3.0])
 
 
