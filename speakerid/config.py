@@ -34,6 +34,7 @@ __all__ = [
     "WorldConfig",
     "differences",
     "from_dict",
+    "from_stored",
     "load_config",
     "to_dict",
     "to_toml",
@@ -85,14 +86,18 @@ class FrontEndConfig:
         Logarithm of the mel energies: ln E or 10·log10 E.
     log_floor : float
         Energies below this are raised to it.
+    level_range_db : float
+        A floor so far below the level of the recording's loud frames (95th percentile, 100 Hz to 4 kHz, a full-scale sine
+        being 1) is added to the energies of the mel bands: it follows the microphone's gain. 0 adds none.
     dynamic_range_db : float
         Energies more than this below the recording's largest are raised to it; 0 switches it off.
     cepstra : int
         Number of cepstral coefficients, c0 included.
     lifter : int
         Sinusoidal lifter L: c_n·(1 + L/2·sin(π(n+1)/L)); 0 switches it off.
-    c0 : {"mean_removed", "keep", "drop"}
-        What happens to c0. Its mean over the recording follows the microphone's gain, so by default it is removed.
+    c0 : {"level_removed", "mean_removed", "keep", "drop"}
+        What happens to c0, which follows the microphone's gain: the level of the loud frames is taken out (the default), or
+        its mean over the speech.
     deltas : int
         Order of the derivatives that are appended: 0, 1 (Δ) or 2 (Δ and ΔΔ).
     delta_window : int
@@ -128,11 +133,12 @@ class FrontEndConfig:
     mel_scale: Literal["htk", "slaney"] = "htk"
     mel_norm: Literal["none", "slaney"] = "none"
     log: Literal["natural", "decibel"] = "natural"
-    log_floor: float = _number(1e-6, 1e-37, 1.0)
+    log_floor: float = _number(1e-14, 1e-37, 1.0)
+    level_range_db: float = _number(40.0, 0.0, 400.0)
     dynamic_range_db: float = _number(0.0, 0.0, 400.0)
     cepstra: int = _number(20, 1, 512)
     lifter: int = _number(0, 0, 1000)
-    c0: Literal["mean_removed", "keep", "drop"] = "mean_removed"
+    c0: Literal["level_removed", "mean_removed", "keep", "drop"] = "level_removed"
     deltas: int = _number(1, 0, 2)
     delta_window: int = _number(2, 1, 50)
     normalisation: Literal["none", "mean", "mean_variance"] = "none"
@@ -373,6 +379,26 @@ def from_dict(kind: type[ConfigValues], values: object, *, where: str = "") -> C
     """
     settings: ConfigValues = _build(kind, values, file=f"{where}: " if where else "")
     return settings
+
+
+#: What the program did before it had these settings, for files that do not name them.
+_BEFORE: dict[str, dict[str, object]] = {
+    "FrontEndConfig": {"level_range_db": 0.0, "c0": "mean_removed"},
+    "TrainingConfig": {"method": "ml"},
+}
+
+
+def from_stored(kind: type[ConfigValues], values: object) -> ConfigValues:
+    """Build settings that a store or a world model carries: what an older program did not name is what it did.
+
+    Raises
+    ------
+    ConfigError
+        As :func:`from_dict`.
+    """
+    if isinstance(values, dict):
+        values = _BEFORE.get(kind.__name__, {}) | values
+    return from_dict(kind, values)
 
 
 def _build(kind: type[Any], values: object, *, file: str, table: str = "") -> Any:

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from speakerid.config import FrontEndConfig
 from speakerid.frontend.mel import taper
 
-__all__ = ["ActivityMeasures", "Periodicity", "band_matrix", "lag_matrix", "speech_mask"]
+__all__ = ["ActivityMeasures", "Periodicity", "band_matrix", "lag_matrix", "loud_level", "speech_mask"]
 
 _BAND_EDGES_HZ = (100.0, 500.0, 1000.0, 2000.0, 4000.0)
 _PITCH_BAND_HZ = (60.0, 1000.0)
@@ -44,6 +44,7 @@ _SHORT_CLIP_RELIEF = 2.5
 _ROWS_A_PASS = 1024
 _LOUD_PERCENTILE, _QUIET_PERCENTILE = 95.0, 10.0
 _LOUD_RANGE_DB = 30.0
+_SILENCE_DB = -120.0
 _WIDEST_RANGE_DB = 40.0
 _CLEARLY_VOICED = 0.7
 
@@ -151,6 +152,13 @@ class ActivityMeasures:
     voicing: NDArray[np.float32]
 
 
+def loud_level(measures: ActivityMeasures) -> float:
+    """Level of the loud frames, dB: the 95th percentile of all that are not digital silence, which has -120."""
+    level = _decibels(measures.bands.sum(axis=1))
+    sounding = level[level > _SILENCE_DB]
+    return float(np.percentile(sounding, _LOUD_PERCENTILE)) if len(sounding) else _SILENCE_DB
+
+
 def speech_mask(measures: ActivityMeasures, config: FrontEndConfig) -> NDArray[np.bool_]:
     """Tell speech frames from the others.
 
@@ -170,13 +178,13 @@ def speech_mask(measures: ActivityMeasures, config: FrontEndConfig) -> NDArray[n
     audible = level > config.speech_floor_db
     if not audible.any():
         return audible
-    quiet_level, loud_level = map(float, np.percentile(level[audible], (_QUIET_PERCENTILE, _LOUD_PERCENTILE)))
-    active = audible & (level >= loud_level - config.speech_range_db)
+    quiet_db, loud_db = map(float, np.percentile(level[audible], (_QUIET_PERCENTILE, _LOUD_PERCENTILE)))
+    active = audible & (level >= loud_db - config.speech_range_db)
     if config.speech_activity == "energy":
         return active
-    loud = audible & (level >= loud_level - _LOUD_RANGE_DB)
+    loud = audible & (level >= loud_db - _LOUD_RANGE_DB)
     # digital silence around a noise is no dynamics of its own, and more than speech has proves no more
-    level_range = min(loud_level - quiet_level, _WIDEST_RANGE_DB)
+    level_range = min(loud_db - quiet_db, _WIDEST_RANGE_DB)
     if not _is_speech(measures, loud, level_range, config):
         return np.zeros(n_frames, dtype=np.bool_)
     voiced = active & (measures.voicing >= config.voicing_threshold)

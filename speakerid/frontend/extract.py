@@ -1,6 +1,7 @@
 """Samples in, features out: the front end as one call.
 
-The mean of c0 is taken over the speech frames, or over all frames when none is speech.
+c0 is relative to the level of the loud frames, or to its own mean over the speech frames (over all frames when none is
+speech).
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speakerid.config import FrontEndConfig
-from speakerid.frontend.activity import speech_mask
+from speakerid.frontend.activity import loud_level, speech_mask
 from speakerid.frontend.features import Features, StaticFeatures, finish
+from speakerid.frontend.mel import cosine_transform
 from speakerid.frontend.spectrum import SpectralAnalysis, SpectralFrames
 
 __all__ = ["extract_features", "extract_static"]
@@ -30,8 +32,8 @@ def extract_static(blocks: Iterable[NDArray[np.float32]], config: FrontEndConfig
     Returns
     -------
     static : StaticFeatures
-        Memory grows by 4·cepstra + 21 bytes a frame (with a dynamic range by 4·mel_bands more), not with the samples;
-        with ``engine = "librosa"`` the samples are kept as well.
+        Memory grows by 4·cepstra + 21 bytes a frame (by 4·mel_bands more with a level or dynamic range, whose floor is
+        known at the end only), not with the samples; with ``engine = "librosa"`` the samples are kept as well.
     """
     if config.engine == "librosa":
         from speakerid.frontend.librosa_engine import analyse_with_librosa
@@ -50,6 +52,10 @@ def _to_static(frames: SpectralFrames, config: FrontEndConfig) -> StaticFeatures
     cepstra = frames.cepstra
     if config.c0 == "drop":
         cepstra = np.ascontiguousarray(cepstra[:, 1:])
+    elif config.c0 == "level_removed":
+        level = loud_level(frames.activity)
+        level *= 1.0 if config.log == "decibel" else np.log(10.0) / 10.0
+        cepstra[:, 0] -= np.float32(level * cosine_transform(config)[:, 0].sum())
     elif config.c0 == "mean_removed" and len(cepstra):
         chosen = cepstra[speech, 0] if speech.any() else cepstra[:, 0]
         cepstra[:, 0] -= np.float32(chosen.mean(dtype=np.float64))

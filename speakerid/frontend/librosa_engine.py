@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from speakerid.config import FrontEndConfig
 from speakerid.frontend.framing import count_frames, padding
 from speakerid.frontend.mel import taper
-from speakerid.frontend.spectrum import SpectralAnalysis, SpectralFrames, chunks
+from speakerid.frontend.spectrum import SpectralAnalysis, SpectralFrames, chunks, level_floor
 
 __all__ = ["analyse_with_librosa"]
 
@@ -52,6 +52,7 @@ def analyse_with_librosa(blocks: Iterable[NDArray[np.float32]], config: FrontEnd
     power = (np.abs(spectrum) ** 2).astype(np.float32)  # (n_bins, n_frames)
     for part in chunks(n_frames):
         analysis.consume(np.ascontiguousarray(power[:, part].T))
+    activity = analysis.finish().activity
     mel = librosa.feature.melspectrogram(
         S=power,
         sr=config.sample_rate,
@@ -63,7 +64,11 @@ def analyse_with_librosa(blocks: Iterable[NDArray[np.float32]], config: FrontEnd
         norm="slaney" if config.mel_norm == "slaney" else None,
     )
     log_mel = librosa.power_to_db(mel, amin=config.log_floor, top_db=config.dynamic_range_db or None)
+    if config.level_range_db:
+        log_mel = librosa.power_to_db(
+            librosa.db_to_power(log_mel) + level_floor(activity, config), amin=1e-37, top_db=None
+        )
     if config.log == "natural":
         log_mel *= math.log(10.0) / 10.0
     cepstra = librosa.feature.mfcc(S=log_mel, n_mfcc=config.cepstra, lifter=config.lifter)
-    return SpectralFrames(np.ascontiguousarray(cepstra.T, dtype=np.float32), analysis.finish().activity)
+    return SpectralFrames(np.ascontiguousarray(cepstra.T, dtype=np.float32), activity)

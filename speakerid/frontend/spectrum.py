@@ -19,11 +19,11 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from speakerid.config import FrontEndConfig
-from speakerid.frontend.activity import ActivityMeasures, Periodicity, band_matrix, lag_matrix
+from speakerid.frontend.activity import ActivityMeasures, Periodicity, band_matrix, lag_matrix, loud_level
 from speakerid.frontend.framing import padding, span
 from speakerid.frontend.mel import cosine_transform, mel_filter_bank, taper
 
-__all__ = ["CHUNK_FRAMES", "SpectralAnalysis", "SpectralFrames", "chunks"]
+__all__ = ["CHUNK_FRAMES", "SpectralAnalysis", "SpectralFrames", "chunks", "level_floor"]
 
 CHUNK_FRAMES = 128
 _DECIBEL = 10.0 / math.log(10.0)
@@ -94,7 +94,9 @@ class SpectralAnalysis:
         self._waiting = np.zeros(padding(config), dtype=np.float32)
         self._padded = np.zeros((CHUNK_FRAMES, config.transform_size), dtype=self._plan.precision)
         self._power = np.empty((CHUNK_FRAMES, config.transform_size // 2 + 1), dtype=np.float32)
-        self._spectra: list[NDArray[np.float32]] = []  # cepstra, or mel energies while the range is not known
+        # cepstra, or mel energies where their floor is known at the end only
+        self._floor_waits = bool(config.dynamic_range_db or config.level_range_db)
+        self._spectra: list[NDArray[np.float32]] = []
         self._bands: list[NDArray[np.float32]] = []
         self._periodicity = Periodicity()
 
@@ -129,16 +131,19 @@ class SpectralAnalysis:
             self._analyse(tail[first * shift : first * shift + (n - 1) * shift + length], n)
         self._waiting = self._waiting[:0]
         config = self._config
-        width = config.mel_bands if config.dynamic_range_db else config.cepstra
-        spectra = np.concatenate(self._spectra) if self._spectra else np.zeros((0, width), dtype=np.float32)
-        if config.dynamic_range_db and len(spectra):
-            lowest = float(spectra.max()) * 10.0 ** (-config.dynamic_range_db / 10.0)
-            np.maximum(spectra, np.float32(lowest), out=spectra)
-        if config.dynamic_range_db:
-            spectra = self._cepstra(spectra)
         n_bands = self._plan.bands.shape[1]
         bands = np.concatenate(self._bands) if self._bands else np.zeros((0, n_bands), dtype=np.float32)
-        return SpectralFrames(spectra, ActivityMeasures(bands, self._periodicity.finish()))
+        activity = ActivityMeasures(bands, self._periodicity.finish())
+        if not self._spectra:
+            return SpectralFrames(np.zeros((0, config.cepstra), dtype=np.float32), activity)
+        if not self._floor_waits:
+            return SpectralFrames(np.concatenate(self._spectra), activity)
+        if config.dynamic_range_db:
+            highest = float(max(part.max() for part in self._spectra))
+            for part in self._spectra:
+                np.maximum(part, np.float32(highest * 10.0 ** (-config.dynamic_range_db / 10.0)), out=part)
+        floor = np.float32(level_floor(activity, config))
+        return SpectralFrames(np.concatenate([self._cepstra(part + floor) for part in self._spectra]), activity)
 
     def _analyse(self, samples: NDArray[np.float32], n: int) -> None:
         """Analyse the `n` frames that `samples` holds."""
@@ -168,10 +173,17 @@ class SpectralAnalysis:
         plan, config = self._plan, self._config
         mel: NDArray[np.float32] = power @ plan.filters
         np.maximum(mel, np.float32(config.log_floor), out=mel)
-        self._spectra.append(mel if config.dynamic_range_db else self._cepstra(mel))
+        self._spectra.append(mel if self._floor_waits else self._cepstra(mel))
         self._bands.append(power @ plan.bands)
         if config.speech_activity == "voicing":
             self._periodicity.push(power[:, : len(plan.lags)] @ plan.lags)
+
+
+def level_floor(activity: ActivityMeasures, config: FrontEndConfig) -> float:
+    """Energy that is added to the mel bands of a recording (``level_range_db``)."""
+    if not config.level_range_db:
+        return 0.0
+    return float(10.0 ** ((loud_level(activity) - config.level_range_db) / 10.0))
 
 
 def chunks(n_frames: int) -> Iterator[slice]:

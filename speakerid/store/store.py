@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeGuard
 
-from speakerid.config import ConfigValues, FrontEndConfig, TrainingConfig, differences, from_dict, to_dict
+from speakerid.config import ConfigValues, FrontEndConfig, TrainingConfig, differences, from_stored, to_dict
 from speakerid.errors import (
     ConfigError,
     ConflictError,
@@ -153,7 +153,7 @@ class Store:
 
     def _read_settings(self, kind: type[ConfigValues], text: str | None) -> ConfigValues:
         try:
-            return from_dict(kind, json.loads(text or "null"))
+            return from_stored(kind, json.loads(text or "null"))
         except (ValueError, RecursionError, ConfigError) as error:
             raise NotAStoreError(f"{self.path}: the store's settings cannot be read: {error}") from None
 

@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from speakerid.config import FrontEndConfig, from_dict, to_dict
+from speakerid.config import FrontEndConfig, from_stored, to_dict
 from speakerid.errors import ConfigError, WorldError
 from speakerid.mixtures import GaussianMixture
 from speakerid.store.rows import mixture_from_blobs, mixture_to_blobs
@@ -114,7 +114,7 @@ def _parsed(data: bytes) -> World:
     header = json.loads(data[begin : begin + length].decode("utf-8"))
     if header["format"] != _FORMAT:
         raise ValueError(f"format {header['format']!r} is of a newer speakerid; update this one")
-    front_end = from_dict(FrontEndConfig, header["front_end"])
+    front_end = from_stored(FrontEndConfig, header["front_end"])
     k, d, about = header["components"], header["features"], header["about"]
     if type(k) is not int or type(d) is not int or not 0 < k < 1 << 20 or not _is_plain(about):
         raise ValueError("a header of other types")

@@ -33,7 +33,7 @@ ROBERT = voice("robert-1.flac")
 
 @pytest.mark.parametrize("gain_db", [-12.0, -3.3, 6.0, 12.0])
 @pytest.mark.parametrize("log", ["natural", "decibel"])
-def test_gain_moves_c0_alone_and_its_mean_takes_it_out(gain_db: float, log: Any) -> None:
+def test_gain_moves_c0_alone_and_level_and_mean_take_it_out(gain_db: float, log: Any) -> None:
     gain = np.float32(10 ** (gain_db / 20))
     options: dict[str, Any] = {"log": log, "log_floor": 1e-30, "speech_activity": "none"}
     kept = FrontEndConfig(c0="keep", deltas=0, **options)
@@ -43,9 +43,27 @@ def test_gain_moves_c0_alone_and_its_mean_takes_it_out(gain_db: float, log: Any)
     np.testing.assert_allclose(loud[:, 0] - quiet[:, 0], rise, rtol=0, atol=1e-3)
     np.testing.assert_allclose(loud[:, 1:], quiet[:, 1:], rtol=0, atol=1e-3)
 
-    removed = FrontEndConfig(c0="mean_removed", deltas=2, **options)
-    quiet, loud = extract_features(ROBERT, removed).values, extract_features(ROBERT * gain, removed).values
-    np.testing.assert_allclose(loud, quiet, rtol=0, atol=1e-3)
+    for c0 in ("mean_removed", "level_removed"):
+        removed = FrontEndConfig(c0=c0, deltas=2, **options)
+        quiet, loud = extract_features(ROBERT, removed).values, extract_features(ROBERT * gain, removed).values
+        np.testing.assert_allclose(loud, quiet, rtol=0, atol=1e-3)
+
+
+def test_twenty_decibels_quieter_are_the_same_features() -> None:
+    loud, quiet = extract_features(ROBERT), extract_features(ROBERT / np.float32(10))
+    np.testing.assert_allclose(quiet.values, loud.values, rtol=0, atol=5e-3)
+
+
+def test_c0_is_relative_to_the_level_of_the_loud_frames() -> None:
+    kept = extract_static([ROBERT], FrontEndConfig(c0="keep"))
+    removed = extract_static([ROBERT], FrontEndConfig())
+    shift = kept.cepstra[:, 0] - removed.cepstra[:, 0]
+    np.testing.assert_allclose(shift, shift[0], rtol=0, atol=1e-4)
+    frames = np.lib.stride_tricks.sliding_window_view(ROBERT, 400)[::160]
+    level = np.percentile(10 * np.log10(2 * np.mean(np.square(frames), axis=1)), 95)
+    assert float(shift[0]) == pytest.approx(
+        6 * level * np.log(10) / 10, abs=6 * 0.5
+    )  # within 2 dB: other bands, a taper
 
 
 def test_c0_loses_its_mean_over_the_speech_frames() -> None:
@@ -63,7 +81,7 @@ def test_c0_loses_its_mean_over_the_speech_frames() -> None:
 
 def test_without_speech_c0_loses_its_mean_over_all_frames() -> None:
     noise = np.random.default_rng(4).normal(0, 0.1, 16000).astype(np.float32)
-    removed = extract_static([noise], FrontEndConfig())
+    removed = extract_static([noise], FrontEndConfig(c0="mean_removed"))
     assert removed.n_speech == 0
     assert removed.cepstra[:, 0].mean(dtype=np.float64) == pytest.approx(0.0, abs=1e-5)
     assert removed.cepstra[:, 0].std() > 0.05
@@ -79,8 +97,8 @@ def test_dropping_c0_leaves_the_others() -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {},
-        {"dynamic_range_db": 80.0},
+        {"c0": "mean_removed"},
+        {"c0": "mean_removed", "dynamic_range_db": 80.0},
         {"normalisation": "mean", "speech_activity": "none"},
         {"normalisation": "mean_variance", "speech_activity": "none"},
     ],

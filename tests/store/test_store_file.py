@@ -89,6 +89,20 @@ def test_settings_are_in_it_and_come_back(tmp_path: Path) -> None:
         assert (store.front_end, store.training) == (front_end, training)
 
 
+def test_a_store_that_does_not_name_newer_settings_keeps_what_was_done_before_them(
+    tmp_path: Path, change: Change
+) -> None:
+    path = tmp_path / "s.db"
+    Store.create(path, FrontEndConfig(), TrainingConfig(method="ml"), version="0").close()
+    for name, key in (("front_end", "level_range_db"), ("front_end", "c0"), ("training", "method")):
+        values = json.loads(dict(query(path, "SELECT name, value FROM settings"))[name])
+        del values[key]
+        change(path, "UPDATE settings SET value = ? WHERE name = ?", values=(json.dumps(values), name))
+    with Store(path) as store:
+        assert (store.front_end.level_range_db, store.front_end.c0) == (0.0, "mean_removed")
+        assert store.training.method == "ml"
+
+
 def test_creating_leaves_one_file_and_never_replaces_one(filled: Path, tmp_path: Path) -> None:
     before = filled.read_bytes()
     with Store.create(filled, FrontEndConfig(), TrainingConfig(method="ml"), version="0") as store:

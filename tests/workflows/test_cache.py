@@ -147,7 +147,8 @@ def changed_settings() -> dict[str, dict[str, Any]]:
     other: dict[str, Any] = {
         "engine": "librosa", "window": "hamming", "mel_scale": "slaney", "mel_norm": "slaney", "log": "decibel",
         "c0": "keep", "normalisation": "mean", "speech_activity": "energy", "centred": True, "sample_rate": 8000,
-        "fft_size": 1024, "mel_high_hz": 4000.0, "dynamic_range_db": 60.0, "lifter": 22, "pre_emphasis": 0.9,
+        "fft_size": 1024, "mel_high_hz": 4000.0, "dynamic_range_db": 60.0, "level_range_db": 50.0, "lifter": 22,
+        "pre_emphasis": 0.9,
         "frame_length_ms": 30.0, "frame_shift_ms": 12.0, "mel_bands": 30, "mel_low_hz": 100.0, "log_floor": 1e-8,
         "cepstra": 19, "deltas": 2, "delta_window": 3, "speech_range_db": 40.0, "speech_floor_db": -60.0,
         "speech_evidence": 0.0, "voicing_threshold": 0.5, "voicing_reach_ms": 200.0,
