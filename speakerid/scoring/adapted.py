@@ -27,6 +27,8 @@ __all__ = ["AdaptedStack"]
 
 # frames in a tile: some for each component, and the speakers' sums of it stay in a few megabytes
 _MOST_FRAMES, _LEAST_FRAMES, _SUMS = 4096, 256, 1 << 21
+# values that are still in the cache when they are read again
+_TOGETHER = 1 << 21
 # beyond 2^±100 a component has won or lost, and float32 would overflow
 _LARGEST_SHIFT = 100.0
 _WORTH_A_THREAD = 1 << 20
@@ -173,24 +175,13 @@ class AdaptedStack:
         """Ratios of a tile (n, n_speakers) and the world's log-likelihoods (n,), both in log2 units."""
         matrix = design(X, self._kind, self._standardisation)  # (rows, n)
         logits = self._world @ matrix  # (K, n)
-        frames = np.ascontiguousarray(matrix[: self._shifts.shape[1]].T)  # (n, rows of δ)
         # the C-th best component of each frame; sorting is along the contiguous axis
         worst = np.partition(np.ascontiguousarray(logits.T), self.n_components - self.top, axis=1)
         worst = worst[:, self.n_components - self.top]
         peak = logits.max(axis=0)
         components, places = np.nonzero(logits >= worst)  # in the order of the components
         weights = logits[components, places] - peak[places]
-        sums = np.zeros((len(X), self.n_speakers), dtype=np.float32)
-        ends = np.cumsum(np.bincount(components, minlength=self.n_components))
-        for component, (first, last) in enumerate(zip(np.r_[0, ends[:-1]].tolist(), ends.tolist(), strict=True)):
-            if first == last:
-                continue
-            chosen = places[first:last]
-            shifted = frames[chosen] @ self._shifts[component]  # (n_k, n_speakers)
-            np.clip(shifted, -_LARGEST_SHIFT, _LARGEST_SHIFT, out=shifted)
-            shifted += weights[first:last, None]
-            np.exp2(shifted, out=shifted)
-            sums[chosen] += shifted
+        sums = self._sums(matrix[: self._shifts.shape[1]].T, components, places, weights)
         np.maximum(sums, np.finfo(np.float32).tiny, out=sums)
         logits -= peak
         np.maximum(logits, np.float32(-_LARGEST_SHIFT), out=logits)
@@ -199,3 +190,37 @@ class AdaptedStack:
         np.exp2(weights, out=weights)
         of_chosen = np.bincount(places, weights, minlength=len(X)).astype(np.float32)
         return np.log2(sums) - np.log2(of_chosen)[:, None], peak + np.log2(everything)
+
+    def _sums(
+        self,
+        frames: NDArray[np.float32],
+        components: NDArray[np.intp],
+        places: NDArray[np.intp],
+        weights: NDArray[np.float32],
+    ) -> NDArray[np.float32]:
+        """Σ_{k ∈ C} 2^(w_k + δ_sk) of every frame: (n, n_speakers); the pairs are in the order of the components."""
+        paired = frames[places]  # (pairs, rows of δ)
+        used, starts = np.unique(components, return_index=True)
+        ends = np.append(starts[1:], len(places))
+        groups = list(zip(used.tolist(), starts.tolist(), ends.tolist(), strict=True))
+        if len(places) * self.n_speakers > _TOGETHER:
+            sums = np.zeros((len(frames), self.n_speakers), dtype=np.float32)
+            for component, first, last in groups:
+                sums[places[first:last]] += _powers(paired[first:last] @ self._shifts[component], weights[first:last])
+            return sums
+        # of a short recording the calls would cost more than the work: one for all pairs
+        shifted = np.empty((len(places), self.n_speakers), dtype=np.float32)
+        for component, first, last in groups:
+            np.matmul(paired[first:last], self._shifts[component], out=shifted[first:last])
+        shifted = _powers(shifted, weights)
+        # every frame has C pairs or, where components tie, more
+        order = np.argsort(places, kind="stable")
+        firsts = np.concatenate([[0], np.cumsum(np.bincount(places, minlength=len(frames)))[:-1]])
+        return np.asarray(np.add.reduceat(shifted[order], firsts, axis=0))
+
+
+def _powers(shifted: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    """2^(w + δ) of pairs (n, n_speakers), in place."""
+    np.clip(shifted, -_LARGEST_SHIFT, _LARGEST_SHIFT, out=shifted)
+    shifted += weights[:, None]
+    return np.exp2(shifted, out=shifted)
