@@ -107,9 +107,9 @@ def test_the_csv_says_the_same_as_the_json(run: Run, enrolled: Path, sample: Pat
         assert row["message"] == (line["message"] or "")
         assert (row["best"], row["next"]) == ((best or {}).get("speaker", ""), (following or {}).get("speaker", ""))
         if best:
-            assert float(row["log_likelihood"]) == pytest.approx(best["log_likelihood"], rel=1e-5)
-            assert float(row["margin"]) == pytest.approx(line["margin"], rel=1e-5)
-            assert float(row["llr"]) == pytest.approx(best["llr"], rel=1e-5)
+            assert float(row["log_likelihood"]) == pytest.approx(best["log_likelihood"], rel=1e-5, abs=1e-6)
+            assert float(row["margin"]) == pytest.approx(line["margin"], rel=1e-5, abs=1e-6)
+            assert float(row["llr"]) == pytest.approx(best["llr"], rel=1e-5, abs=1e-6)
             assert float(row["probability"]) == pytest.approx(best["probability"], rel=1e-4, abs=1e-6)
             assert float(row["probability_unknown"]) == pytest.approx(line["probability_unknown"], rel=1e-4, abs=1e-6)
         else:

@@ -52,10 +52,21 @@ def check_matrices(covariances: Float64) -> None:
 
 def inverse(covariances: Float64) -> tuple[Float64, Float64]:
     """P = Σ⁻¹ (..., d, d) and log|Σ| (...), by Cholesky factors."""
-    factor = np.linalg.cholesky(covariances)
+    factor = np.linalg.cholesky(definite(covariances))
     inverted = np.linalg.inv(factor)
     log_determinant = 2.0 * np.log(np.diagonal(factor, axis1=-2, axis2=-1)).sum(axis=-1)
     return inverted.swapaxes(-1, -2) @ inverted, log_determinant
+
+
+def definite(covariances: Float64) -> Float64:
+    """The matrices, those raised to the least floor whose own floor of nearly nothing was lost to rounding."""
+    try:
+        np.linalg.cholesky(covariances)
+    except np.linalg.LinAlgError:
+        if covariances.ndim > 2:
+            return np.stack([definite(matrix) for matrix in covariances])
+        return floored(covariances, 0.0)[0]
+    return covariances
 
 
 def floored(covariances: Float64, floor: float) -> tuple[Float64, NDArray[np.intp]]:
@@ -94,7 +105,7 @@ class MatrixType(CovarianceType):
         return standardisation.covariances_to_unit(covariances)
 
     def from_unit(self, covariances: Float64, standardisation: Standardisation) -> Float64:
-        return standardisation.covariances_from_unit(covariances)
+        return definite(standardisation.covariances_from_unit(covariances))
 
     def floored(self, covariances: Float64, floor: Array | float) -> tuple[Float64, int]:
         raised, count = floored(covariances, float(np.max(floor)))
