@@ -319,7 +319,7 @@ class _Run:
                 f"compared, but there is {len(enrolment.speakers)}; add speakers or drop --leave-one-speaker-out"
             )
         settings = to_dict(self.system.config) | {"channel": self.channel}
-        settings["world"] = self.world.digest if self.world else None
+        settings["world_digest"] = self.world.digest if self.world else None
         hashes = [(name, sorted(recordings)) for name, recordings in enrolment.speakers.items()]
         models = models_fingerprint(hashes, settings)
         with contextlib.ExitStack() as stack:

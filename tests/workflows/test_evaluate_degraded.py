@@ -172,3 +172,14 @@ def test_in_python(sample: Path) -> None:
     assert speakerid.evaluate(data, degrade="clip:3", **options)["other_systems"][0]["degradation"] == "clip:3"
     with pytest.raises(UsageError, match="no degradation"):
         speakerid.evaluate(data, degrade=["loud"], **options)
+
+
+def test_scores_in_a_book_know_how_many_components_counted(
+    protocol: Protocol, cache: FeatureCache, tmp_path: Path
+) -> None:
+    books = ScoreBooks(tmp_path / "books")
+    few = System("few", dataclasses.replace(Config(), world=dataclasses.replace(Config().world, top_components=2)))
+    first = evaluated(protocol, cache, System("default", Config()), books=books).outcome
+    second = evaluated(protocol, cache, few, books=books).outcome
+    assert not np.array_equal(first.log_likelihoods, second.log_likelihoods)
+    same(second, evaluated(protocol, cache, few).outcome)
