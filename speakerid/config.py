@@ -256,6 +256,11 @@ class TrainingConfig:
                 "training", unlike[0], getattr(self, unlike[0]), 'it left out, because it counts for method = "ml" only'
             )
 
+    @property
+    def only_means(self) -> bool:
+        """Weights and variances of every speaker are the world model's."""
+        return self.method == "map" and self.adapted == "means"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorldConfig:

@@ -9,8 +9,6 @@ from speakerid.cli.output import Progress, note
 
 __all__ = ["calibrate"]
 
-_FOLDS = 4
-
 
 @click.command(
     short_help="Fit scores and the operating point to your own recordings.",
@@ -28,15 +26,15 @@ def calibrate(forget: bool, seed: int, db: str, config_path: str | None, jobs: i
     recording counts as four; more are better, and recordings of several days best. Calibrate again when many speakers have
     been added.
     """
+    from speakerid.workflows.calibrate import FOLDS, forget_calibration
     from speakerid.workflows.calibrate import calibrate as fit
-    from speakerid.workflows.calibrate import forget_calibration
 
     config = read_config(config_path)
     if forget:
         forget_calibration(db, config=config)
         click.echo(f"{db}: the calibration that comes with the program is in use")
         return 0
-    with Progress(_FOLDS, "calibrating", quiet=quiet) as progress:
+    with Progress(FOLDS, "calibrating", quiet=quiet) as progress:
         report = fit(db, config=config, seed=seed, jobs=jobs, progress=progress)
     about = report.calibration.about
     click.echo(f"{db}: calibrated with {about['recordings']} recordings of {about['speakers']} speakers")

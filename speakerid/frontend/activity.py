@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +31,7 @@ from numpy.typing import NDArray
 from speakerid.config import FrontEndConfig
 from speakerid.frontend.mel import taper
 
-__all__ = ["ActivityMeasures", "Periodicity", "band_matrix", "lag_matrix", "loud_level", "speech_mask"]
+__all__ = ["ActivityMeasures", "Periodicity", "band_matrix", "lag_matrix", "speech_mask"]
 
 _BAND_EDGES_HZ = (100.0, 500.0, 1000.0, 2000.0, 4000.0)
 _PITCH_BAND_HZ = (60.0, 1000.0)
@@ -151,12 +152,16 @@ class ActivityMeasures:
     bands: NDArray[np.float32]
     voicing: NDArray[np.float32]
 
+    @cached_property
+    def level(self) -> NDArray[np.float32]:
+        """Level of each frame, dB, (n_frames,)."""
+        return _decibels(self.bands.sum(axis=1))
 
-def loud_level(measures: ActivityMeasures) -> float:
-    """Level of the loud frames, dB: the 95th percentile of all that are not digital silence, which has -120."""
-    level = _decibels(measures.bands.sum(axis=1))
-    sounding = level[level > _SILENCE_DB]
-    return float(np.percentile(sounding, _LOUD_PERCENTILE)) if len(sounding) else _SILENCE_DB
+    @cached_property
+    def loud_level(self) -> float:
+        """Level of the loud frames, dB: the 95th percentile of all that are not digital silence, which has -120."""
+        sounding = self.level[self.level > _SILENCE_DB]
+        return float(np.percentile(sounding, _LOUD_PERCENTILE)) if len(sounding) else _SILENCE_DB
 
 
 def speech_mask(measures: ActivityMeasures, config: FrontEndConfig) -> NDArray[np.bool_]:
@@ -174,7 +179,7 @@ def speech_mask(measures: ActivityMeasures, config: FrontEndConfig) -> NDArray[n
     n_frames = len(measures.bands)
     if config.speech_activity == "none":
         return np.ones(n_frames, dtype=np.bool_)
-    level = _decibels(measures.bands.sum(axis=1))
+    level = measures.level
     audible = level > config.speech_floor_db
     if not audible.any():
         return audible

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from speakerid.config import FrontEndConfig
 from speakerid.frontend.features import StaticFeatures
-from speakerid.frontend.mel import cosine_transform, hz_to_mel, mel_to_hz
+from speakerid.frontend.mel import band_centres, cosine_transform
 
 __all__ = ["is_narrow"]
 
@@ -36,10 +36,7 @@ _MOST_FRAMES = 6000
 @lru_cache(maxsize=8)
 def _plan(config: FrontEndConfig) -> tuple[NDArray[np.float32], NDArray[np.bool_]] | None:
     """Cepstra to mel bands (n_static, mel_bands), nats, and which are upper ones; None where that cannot be told."""
-    high = config.mel_high_hz or config.sample_rate / 2
-    ends = hz_to_mel(np.array([config.mel_low_hz, high]), config.mel_scale)
-    centres = mel_to_hz(np.linspace(ends[0], ends[1], config.mel_bands + 2), config.mel_scale)[1:-1]
-    upper = centres > _UPPER_HZ
+    upper = band_centres(config) > _UPPER_HZ
     # c0 tells the level; too few cepstra blur the edge; a floor that follows the loudest moment hides quiet bands
     unfit = config.c0 == "drop" or 2 * config.cepstra < config.mel_bands or config.dynamic_range_db > 0
     if unfit or upper.sum() < _LEAST_UPPER_BANDS:

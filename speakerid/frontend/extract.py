@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speakerid.config import FrontEndConfig
-from speakerid.frontend.activity import loud_level, speech_mask
+from speakerid.frontend.activity import speech_mask
 from speakerid.frontend.features import Features, StaticFeatures, finish
 from speakerid.frontend.mel import cosine_transform
 from speakerid.frontend.spectrum import SpectralAnalysis, SpectralFrames
@@ -53,7 +53,7 @@ def _to_static(frames: SpectralFrames, config: FrontEndConfig) -> StaticFeatures
     if config.c0 == "drop":
         cepstra = np.ascontiguousarray(cepstra[:, 1:])
     elif config.c0 == "level_removed":
-        level = loud_level(frames.activity)
+        level = frames.activity.loud_level
         level *= 1.0 if config.log == "decibel" else np.log(10.0) / 10.0
         cepstra[:, 0] -= np.float32(level * cosine_transform(config)[:, 0].sum())
     elif config.c0 == "mean_removed" and len(cepstra):

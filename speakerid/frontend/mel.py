@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from speakerid.config import FrontEndConfig
 
-__all__ = ["cosine_transform", "hz_to_mel", "mel_filter_bank", "mel_to_hz", "taper"]
+__all__ = ["band_centres", "cosine_transform", "hz_to_mel", "mel_filter_bank", "mel_to_hz", "taper"]
 
 _SLANEY_HZ_PER_MEL = 200.0 / 3
 _SLANEY_BREAK_HZ = 1000.0
@@ -38,6 +38,18 @@ def mel_to_hz(mel: NDArray[np.float64] | float, scale: str) -> NDArray[np.float6
     return np.where(mel < _SLANEY_BREAK_MEL, mel * _SLANEY_HZ_PER_MEL, above)
 
 
+def _edges(config: FrontEndConfig) -> NDArray[np.float64]:
+    """Lower edge of the first band, centres of all, upper edge of the last, Hz."""
+    high = config.mel_high_hz or config.sample_rate / 2
+    ends = hz_to_mel(np.array([config.mel_low_hz, high]), config.mel_scale)
+    return mel_to_hz(np.linspace(ends[0], ends[1], config.mel_bands + 2), config.mel_scale)
+
+
+def band_centres(config: FrontEndConfig) -> NDArray[np.float64]:
+    """Frequencies where the filters are highest, Hz: (mel_bands,)."""
+    return _edges(config)[1:-1]
+
+
 def mel_filter_bank(config: FrontEndConfig) -> NDArray[np.float64]:
     """Triangular filters over the bins of the power spectrum.
 
@@ -45,9 +57,7 @@ def mel_filter_bank(config: FrontEndConfig) -> NDArray[np.float64]:
     -------
     filters : ndarray, shape (mel_bands, transform_size // 2 + 1)
     """
-    high = config.mel_high_hz or config.sample_rate / 2
-    ends = hz_to_mel(np.array([config.mel_low_hz, high]), config.mel_scale)
-    edges = mel_to_hz(np.linspace(ends[0], ends[1], config.mel_bands + 2), config.mel_scale)
+    edges = _edges(config)
     bins = np.fft.rfftfreq(config.transform_size, 1.0 / config.sample_rate)
     lower, centre, upper = edges[:-2, None], edges[1:-1, None], edges[2:, None]
     rising = (bins - lower) / (centre - lower)

@@ -19,7 +19,7 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from speakerid.config import FrontEndConfig
-from speakerid.frontend.activity import ActivityMeasures, Periodicity, band_matrix, lag_matrix, loud_level
+from speakerid.frontend.activity import ActivityMeasures, Periodicity, band_matrix, lag_matrix
 from speakerid.frontend.framing import padding, span
 from speakerid.frontend.mel import cosine_transform, mel_filter_bank, taper
 
@@ -183,7 +183,7 @@ def level_floor(activity: ActivityMeasures, config: FrontEndConfig) -> float:
     """Energy that is added to the mel bands of a recording (``level_range_db``)."""
     if not config.level_range_db:
         return 0.0
-    return float(10.0 ** ((loud_level(activity) - config.level_range_db) / 10.0))
+    return float(10.0 ** ((activity.loud_level - config.level_range_db) / 10.0))
 
 
 def chunks(n_frames: int) -> Iterator[slice]:

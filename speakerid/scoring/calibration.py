@@ -295,15 +295,20 @@ class CalibrationData:
     truth: NDArray[np.intp]
     n_recordings: int
 
+    @property
+    def targets(self) -> NDArray[np.bool_]:
+        """Which speaker of each question is the true one, (n, n_speakers)."""
+        targets = np.zeros(self.ratios.shape, dtype=np.bool_)
+        known = np.flatnonzero(self.truth >= 0)
+        targets[known, self.truth[known]] = True
+        return targets
+
     def terms(self, *, alone: bool) -> tuple[Floats, NDArray[np.bool_], Floats]:
         """Terms (n_trials, p), which trials are targets, and weights, of which both sides have half."""
         there = np.isfinite(self.ratios)
         fit = np.flatnonzero(alone | (there.sum(axis=1) > 1))
-        there, truth = there[fit], self.truth[fit]
+        there, target = there[fit], self.targets[fit]
         expected = np.broadcast_to(np.maximum(self.expected, _LEAST_EXPECTED), self.ratios.shape)[fit]
-        target = np.zeros(there.shape, dtype=np.bool_)
-        known = np.flatnonzero(truth >= 0)
-        target[known, truth[known]] = True
         terms = (_alone if alone else _against_others)(self.ratios[fit], self.seconds[fit], expected)
         # every question weighs the same on the side of the non-targets, however many speakers it was asked of
         weights = np.where(target | ~there, 0.0, 1.0 / np.maximum(there.sum(axis=1, keepdims=True), 1))
@@ -349,8 +354,7 @@ def fit_calibration(
         if stranger.any():
             count = np.isfinite(ratios[stranger]).sum(axis=1)
             strangers.append(ratios[stranger].max(axis=1) - np.log(count))
-        false = np.isfinite(ratios)
-        false[np.flatnonzero(~stranger), each.truth[~stranger]] = False
+        false = np.isfinite(ratios) & ~each.targets
         if false.any():
             impostors.append(ratios[false])
     if not strangers or not impostors:

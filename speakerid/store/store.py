@@ -316,8 +316,7 @@ class Store:
     @property
     def _adapted_from(self) -> GaussianMixture | None:
         """The world model whose weights and variances the speakers have, if they have them."""
-        only_means = self.training.method == "map" and self.training.adapted == "means"
-        return self.world.mixture if only_means and self.world is not None else None
+        return self.world.mixture if self.training.only_means and self.world is not None else None
 
     def _mixture(self, name: str, *blobs: Any) -> GaussianMixture:
         world = self._adapted_from

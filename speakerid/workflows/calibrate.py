@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from speakerid.config import Config, TrainingConfig
 from speakerid.errors import TrainingError, UsageError
+from speakerid.evaluation import DetectionTrials, cllr
 from speakerid.mixtures import GaussianMixture
 from speakerid.parallel import effective_jobs, map_in_order, one_blas_thread
 from speakerid.scoring import AdaptedStack, Calibration, CalibrationData, expected_ratios, fit_calibration
@@ -29,11 +30,12 @@ from speakerid.store import Store, World
 from speakerid.workflows.learning import learn_each, recording_frames, world_of
 from speakerid.workflows.shipped import shipped_calibration
 
-__all__ = ["CalibrationReport", "HeldOut", "calibrate", "forget_calibration", "hold_out", "questions"]
+__all__ = ["FOLDS", "CalibrationReport", "HeldOut", "calibrate", "forget_calibration", "hold_out", "questions"]
 
 Frames = NDArray[np.float32]
 
-_FOLDS = 4
+#: Steps of :func:`hold_out`.
+FOLDS = 4
 # frames: a piece of half a second, and the least that is worth a score
 _PIECE, _LEAST_PIECE = 50, 15
 # pieces in a question, and speakers it is asked of
@@ -98,10 +100,10 @@ def hold_out(
     rows: list[NDArray[np.float64]] = []
     notes: list[tuple[int, int, int, int]] = []
     expected = []
-    for fold in range(_FOLDS):
+    for fold in range(FOLDS):
         # of few recordings each is held out once; what is alone is never held out, nor asked
         learned = [
-            [x for i, x in enumerate(each) if len(each) == 1 or i % min(_FOLDS, len(each)) != fold] for each in parts
+            [x for i, x in enumerate(each) if len(each) == 1 or i % min(FOLDS, len(each)) != fold] for each in parts
         ]
         mixtures: list[GaussianMixture] = []
         ratios: list[float | None] = []
@@ -116,7 +118,7 @@ def hold_out(
             (speaker, int(numbers[speaker]) + i, piece)
             for speaker, each in enumerate(parts)
             for i, recording in enumerate(each)
-            if len(each) > 1 and i % min(_FOLDS, len(each)) == fold
+            if len(each) > 1 and i % min(FOLDS, len(each)) == fold
             for piece in np.array_split(recording, max(len(recording) // _PIECE, 1))
             if len(piece) >= _LEAST_PIECE
         ]
@@ -135,7 +137,7 @@ def hold_out(
 def _held_out_at_a_time(recordings: Sequence[Frames]) -> list[Frames]:
     """Recordings with speech in them; of a single one its quarters."""
     there = [recording for recording in recordings if len(recording)]
-    return there if len(there) > 1 else [part for one in there for part in np.array_split(one, _FOLDS) if len(part)]
+    return there if len(there) > 1 else [part for one in there for part in np.array_split(one, FOLDS) if len(part)]
 
 
 def questions(held_out: HeldOut, *, seed: int, count: int = _QUESTIONS, least_speakers: int = 1) -> CalibrationData:
@@ -233,7 +235,7 @@ def calibrate(
         for name in store.names():
             frames = recording_frames(store.static_features(name), front_end)
             n_asked = sum(len(part) >= _LEAST_PIECE for part in _held_out_at_a_time(frames))
-            if n_asked == 0 or sum(map(len, frames)) < _FOLDS * _LEAST_PIECE:
+            if n_asked == 0 or sum(map(len, frames)) < FOLDS * _LEAST_PIECE:
                 left_out.append(name)
             else:
                 speakers[name] = frames
@@ -254,7 +256,7 @@ def calibrate(
         "seed": seed,
     }
     calibration = _fitted(data, about)
-    costs = _cost(shipped_calibration(), [data]), _cross_validated(held_out, seed)
+    costs = _cost(shipped_calibration(), data), _cross_validated(held_out, seed)
     with Store(path) as store:
         # somebody may have made another store in its place
         store.require(front_end, training, whose="the one that was calibrated")
@@ -294,7 +296,7 @@ def _cross_validated(held_out: HeldOut, seed: int) -> float:
     for half in range(2):
         chosen = held_out.speaker % 2 == half
         fitted = _fitted(questions(_only(held_out, ~chosen), seed=seed))
-        halves.append(_cost(fitted, [questions(_only(held_out, chosen), seed=seed + 1)]))
+        halves.append(_cost(fitted, questions(_only(held_out, chosen), seed=seed + 1)))
     return float(np.mean(halves))
 
 
@@ -304,16 +306,8 @@ def _only(held_out: HeldOut, chosen: NDArray[np.bool_]) -> HeldOut:
     return replace(held_out, **{name: getattr(held_out, name)[chosen] for name in names})
 
 
-def _cost(calibration: Calibration, data: Sequence[CalibrationData]) -> float:
-    """Mean cost of the trials in bits, Cllr, where both answers count half."""
-    costs = []
-    for each in data:
-        ratios = calibration.ratios(each.ratios, each.seconds, each.expected)
-        known = np.flatnonzero(each.truth >= 0)
-        target = np.zeros(ratios.shape, dtype=np.bool_)
-        target[known, each.truth[known]] = True
-        false = np.isfinite(ratios) & ~target
-        costs.append(
-            (np.logaddexp(0, -ratios[target]).mean() + np.logaddexp(0, ratios[false]).mean()) / (2 * np.log(2))
-        )
-    return float(np.mean(costs))
+def _cost(calibration: Calibration, data: CalibrationData) -> float:
+    """Cllr of all trials, bits."""
+    ratios = calibration.ratios(data.ratios, data.seconds, data.expected)
+    asked = np.isfinite(ratios)
+    return cllr(DetectionTrials(ratios[asked], data.targets[asked]))

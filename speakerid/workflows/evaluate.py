@@ -383,8 +383,7 @@ class _Run:
         config = self.system.config
         mixtures: dict[str, GaussianMixture] = {}
         expected: list[float | None] = []
-        only_means = config.training.method == "map" and config.training.adapted == "means"
-        of_world = self.world.mixture if self.world is not None and only_means else None
+        of_world = self.world.mixture if self.world is not None and config.training.only_means else None
         for names in _batches(enrolment):
             again = {h: r for name in names for h, r in enrolment.speakers[name].items() if h not in enrolment.kept}
             found = dict(zip(again, self._analysed(list(again.values())), strict=True)) | enrolment.kept
