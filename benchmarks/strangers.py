@@ -291,6 +291,7 @@ def damage() -> str:
     conditions = {
         "gain ±12 dB": "gain:12", "noise 20 dB": f"noise:20:{noise}", "noise 10 dB": f"noise:10:{noise}",
         "MP3, 64 kbit/s": "codec:mp3:64", "Opus, 24 kbit/s": "codec:opus:24", "telephone": "telephone",
+        "reverberation": "reverb",
     }  # fmt: skip
     found = {name: ask(name, degrade=list(conditions.values())) for name in PROTOCOLS}
     rows = []

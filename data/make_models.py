@@ -41,7 +41,7 @@ LICENCE = (
     "Picovoice speech-to-intent-benchmark, Apache-2.0, 207 spoken commands"
 )
 WORLDS = {
-    "wide.gmm": ("configs/default.toml", ("band:0-4000", "telephone")),
+    "wide.gmm": ("configs/default.toml", ("band:0-4000", "room")),
     "telephone.gmm": ("configs/telephone.toml", ("telephone",)),
 }
 #: Protocols whose enrolled recordings the calibration is fitted to.

@@ -145,7 +145,7 @@ class FrontEndConfig:
     speech_activity: Literal["voicing", "energy", "none"] = "voicing"
     speech_range_db: float = _number(60.0, 0.0, 200.0)
     speech_floor_db: float = _number(-90.0, -200.0, 0.0)
-    speech_evidence: float = _number(6.0, 0.0, 100.0)
+    speech_evidence: float = _number(6.5, 0.0, 100.0)
     voicing_threshold: float = _number(0.6, 0.0, 1.0)
     voicing_reach_ms: float = _number(300.0, 0.0, 60000.0)
 
@@ -274,10 +274,14 @@ class WorldConfig:
     top_components : int
         Adapted speakers are scored by so many components of the world model a frame, those that fit it best; as many as the
         world has, or more, are all.
+    compensation : {"environment", "none"}
+        Whether the world model and the speakers are put into the noise and the band of each recording that is asked, where
+        these differ from those of the enrolment.
     """
 
     file: str = "auto"
     top_components: int = _number(10, 1, 65536)
+    compensation: Literal["environment", "none"] = "environment"
 
     def __post_init__(self) -> None:
         _check(self, "world")

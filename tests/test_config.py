@@ -117,12 +117,13 @@ def configs() -> st.SearchStrategy[Config]:
         minimum_speech_seconds=between(0, 3600),
         false_accept_rate=between(0, 0.99, exclude_min=True),
     )
-    assert {item.name for item in dataclasses.fields(WorldConfig)} == {"file", "top_components"}
+    assert {item.name for item in dataclasses.fields(WorldConfig)} == {"file", "top_components", "compensation"}
     files = st.sampled_from(["", "auto", "/models/world.gmm", "/a 'b'/\"ü\".gmm"])
     worlds = st.builds(
         WorldConfig,
         top_components=st.integers(1, 65536),
         file=files,
+        compensation=st.sampled_from(["environment", "none"]),
     )
     return st.builds(Config, front_end=front_ends(), training=trainings(), decision=decisions, world=worlds)
 

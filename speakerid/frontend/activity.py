@@ -9,13 +9,14 @@ From the power spectrum that the cepstra come from, never going back to the wave
    spectrum), summed over five frames, divided by its value at lag 0 and by the window's own autocorrelation
    (Boersma 1993, eq. 9), at the best lag between 2.5 and 12.5 ms (80-400 Hz). Vowels reach 0.8-1.
 3. *Evidence*, over the frames within 30 dB of the loud ones: how much the shape of the spectrum varies (standard deviation
-   of the bands' levels about the frame's mean level, mean over the bands, dB), how far the level ranges (95th − 10th
-   percentile over all audible frames, dB, 40 at most), and the share of clearly voiced frames. Speech varies by 3-9 dB
-   and ranges over 20 and more; white, pink and brown noise vary by less than 1.6, machines and kitchens by 1-4 with a
-   range below 17. The sum variation + range/8 + 2·share must reach ``speech_evidence`` (2.5 less for the shortest
-   clips, rising until a second is there to judge by). Before that, some frame must be voiced, the level must range over
-   3 dB, the variation must reach 1.7 dB (rising to 2.4 from 0.3 to 0.6 s), and the median movement 0.5 dB, which a tone that
-   begins and ends does not. Otherwise no frame is speech.
+   of the bands' levels about the frame's mean level, mean over the bands, dB), and how far the level ranges (95th − 10th
+   percentile over all audible frames, dB, 40 at most); over the frames that stand out, in the upper 60 % of that range, the
+   share of clearly voiced ones, which noise below does not change. Speech varies by 3-9 dB and ranges over 20 and more, in
+   noise 10 dB below it by 2.5-5 and over 15-20; white, pink and brown noise vary by less than 1.6, machines and kitchens by
+   1-4 with a range below 14 mostly. The sum variation + weight(range) + 3·share must reach ``speech_evidence`` (2.5 less for
+   the shortest clips, rising until a second is there to judge by); the weight rises steeply from 12 to 18 dB. Before that,
+   some frame must be voiced, the level must range over 3 dB, the variation must reach 1.7 dB (rising to 2.4 from 0.3 to
+   0.6 s), and the median movement 0.5 dB, which a tone that begins and ends does not. Otherwise no frame is speech.
 4. *Speech* is an active frame within ``voicing_reach_ms`` of a voiced one: consonants and short pauses around vowels stay.
 """
 
@@ -48,6 +49,9 @@ _LOUD_RANGE_DB = 30.0
 _SILENCE_DB = -120.0
 _WIDEST_RANGE_DB = 40.0
 _CLEARLY_VOICED = 0.7
+_STANDS_OUT, _LEAST_STANDING_DB = 0.6, 8.0  # of the range
+_RANGES_DB, _WEIGHTS = (0.0, 12.0, 18.0, 40.0), (0.0, 1.5, 4.0, 5.5)
+_VOICED_WEIGHT = 3.0
 
 
 def _undo_pre_emphasis(config: FrontEndConfig, bins: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -190,14 +194,22 @@ def speech_mask(measures: ActivityMeasures, config: FrontEndConfig) -> NDArray[n
     loud = audible & (level >= loud_db - _LOUD_RANGE_DB)
     # digital silence around a noise is no dynamics of its own, and more than speech has proves no more
     level_range = min(loud_db - quiet_db, _WIDEST_RANGE_DB)
-    if not _is_speech(measures, loud, level_range, config):
+    depth = max(_LEAST_STANDING_DB, min(_LOUD_RANGE_DB, _STANDS_OUT * level_range))
+    standing = audible & (level >= loud_db - depth)
+    if not _is_speech(measures, loud, standing, level_range, config):
         return np.zeros(n_frames, dtype=np.bool_)
     voiced = active & (measures.voicing >= config.voicing_threshold)
     reach = round(config.voicing_reach_ms / config.frame_shift_ms)
     return active & _widen(voiced, reach)
 
 
-def _is_speech(measures: ActivityMeasures, loud: NDArray[np.bool_], level_range: float, config: FrontEndConfig) -> bool:
+def _is_speech(
+    measures: ActivityMeasures,
+    loud: NDArray[np.bool_],
+    standing: NDArray[np.bool_],
+    level_range: float,
+    config: FrontEndConfig,
+) -> bool:
     """Weigh the evidence of step 3."""
     if config.speech_evidence == 0:
         return True
@@ -216,7 +228,8 @@ def _is_speech(measures: ActivityMeasures, loud: NDArray[np.bool_], level_range:
     movement = np.abs(shape - np.median(shape, axis=1, keepdims=True))
     if float(np.median(movement, axis=1).mean()) < _LEAST_MOVEMENT_DB:
         return False
-    evidence = variation + level_range / 8.0 + 2.0 * float(np.mean(voicing >= _CLEARLY_VOICED))
+    share = float(np.mean(measures.voicing[standing] >= _CLEARLY_VOICED))
+    evidence = variation + float(np.interp(level_range, _RANGES_DB, _WEIGHTS)) + _VOICED_WEIGHT * share
     return evidence >= config.speech_evidence - _SHORT_CLIP_RELIEF * (1.0 - min(loud_seconds, 1.0))
 
 

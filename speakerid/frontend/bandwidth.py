@@ -14,6 +14,7 @@ it moves by less than 1.5, falls by less than 4.7; what is cut off at 3.4-5.5 kH
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ from speakerid.config import FrontEndConfig
 from speakerid.frontend.features import StaticFeatures
 from speakerid.frontend.mel import band_centres, cosine_transform
 
-__all__ = ["is_narrow"]
+__all__ = ["is_narrow", "lacks_upper_band"]
 
 _UPPER_HZ = 6000.0
 _LEAST_UPPER_BANDS = 3
@@ -59,11 +60,15 @@ def is_narrow(static: StaticFeatures, config: FrontEndConfig) -> bool | None:
     narrow : bool or None
         None where it cannot be told: features that end below 6 kHz or have too few cepstra, no speech.
     """
+    return lacks_upper_band(static.cepstra[static.speech], config)
+
+
+def lacks_upper_band(cepstra: NDArray[np.floating[Any]], config: FrontEndConfig) -> bool | None:
+    """The same from the static cepstra of the speech frames alone, (n, n_static)."""
     plan = _plan(config)
-    if plan is None or not static.n_speech:
+    if plan is None or not len(cepstra):
         return None
     back, upper = plan
-    cepstra = static.cepstra[static.speech]
     cepstra = cepstra[:: -(-len(cepstra) // _MOST_FRAMES)]  # evenly, at most so many
     low, high = np.percentile(cepstra @ back[:, upper], (5, 95), axis=0)
     movement = float((high - low).mean())

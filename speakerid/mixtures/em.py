@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -57,6 +58,8 @@ class TrainingRecord:
         recordings give, nats a frame. Empty where there is nothing else to learn from.
     expected_ratio : float, optional
         The mean of that over the frames: what a recording of the speaker can be expected to reach.
+    environment : dict, optional
+        Whatever was found out about where the recordings were made.
     """
 
     log_likelihoods: tuple[float, ...]
@@ -70,6 +73,7 @@ class TrainingRecord:
     considered: tuple[tuple[int, float], ...] = ()
     held_out: tuple[float, ...] = ()
     expected_ratio: float | None = None
+    environment: dict[str, Any] | None = None
 
 
 def expectation_maximisation(trainings: Sequence[Training], config: TrainingConfig, run: Map = map) -> None:

@@ -2,6 +2,7 @@
 
 from speakerid.scoring.adapted import AdaptedStack
 from speakerid.scoring.calibration import Calibration, CalibrationData, expected_ratios, fit_calibration, posteriors
+from speakerid.scoring.compensation import Compensated, compensated
 from speakerid.scoring.decision import Decision, Rule, cohort_scores, decide, relative_scores
 from speakerid.scoring.stack import MixtureStack
 from speakerid.scoring.voices import Turn, several_voices
@@ -10,11 +11,13 @@ __all__ = [
     "AdaptedStack",
     "Calibration",
     "CalibrationData",
+    "Compensated",
     "Decision",
     "MixtureStack",
     "Rule",
     "Turn",
     "cohort_scores",
+    "compensated",
     "decide",
     "expected_ratios",
     "fit_calibration",

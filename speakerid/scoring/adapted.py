@@ -13,6 +13,7 @@ product for each component and no frame meets a component it has nothing to do w
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -20,8 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speakerid.mixtures import GaussianMixture
-from speakerid.mixtures.design import LN2, coefficients, design, standardisation_of, standardised
+from speakerid.mixtures.design import LN2, LOG2E, coefficients, design, standardisation_of, standardised
+from speakerid.mixtures.standardisation import Standardisation
 from speakerid.parallel import effective_jobs, one_blas_thread, worker_threads
+from speakerid.scoring.compensation import Compensated
 
 __all__ = ["AdaptedStack"]
 
@@ -66,12 +69,47 @@ class AdaptedStack:
         self.top = min(top, self.n_components)
         self._kind, self._standardisation = world.covariance_type, standardisation_of(world)
         own = self._coefficients(world)
-        self._world = own.astype(np.float32)
+        self._mixture, self._world = world, own.astype(np.float32)
         only_means = all(np.array_equal(m.covariances, world.covariances) for m in mixtures)
+        #: whether :meth:`within` can be used
+        self.only_means = only_means
         rows = self.n_features + 1 if only_means else own.shape[1]
         self._shifts = np.empty((self.n_components, rows, self.n_speakers), dtype=np.float32)
         for speaker, mixture in enumerate(mixtures):
             self._shifts[:, :, speaker] = (self._coefficients(mixture) - own)[:, :rows]
+
+    def within(self, environment: Compensated) -> AdaptedStack:
+        """Return the same speakers in the environment that the world model was put into; only where means alone differ.
+
+        A move δ of a speaker's means becomes J δ. In standardised units and base 2 the table of shifts has
+        log2 e · δ / σ² in its linear rows, so those become Σ'⁻¹ J Σ times what they are.
+        """
+        if not self.only_means:
+            raise ValueError("speakers with variances of their own cannot be put into another environment")
+        moved = copy.copy(self)
+        unit = standardised(environment.world, self._standardisation)
+        moved._mixture, moved._world = environment.world, self._coefficients(environment.world).astype(np.float32)
+        scale, n_static = self._scale, environment.jacobians.shape[1]
+        before, after = standardised(self._mixture, self._standardisation).variances, unit.variances
+        shifts = np.empty_like(self._shifts)
+        constant = np.zeros((self.n_components, self.n_speakers), dtype=np.float32)
+        for first in range(0, self.n_features, n_static):
+            part = slice(first, first + n_static)
+            factors = environment.jacobians * (scale[part] * before[:, None, part])
+            factors /= (scale[part] * after[:, part])[:, :, None]
+            linear = np.matmul(factors.astype(np.float32), self._shifts[:, part], out=shifts[:, part])
+            # −(δ'ᵀ Σ'⁻¹ μ' + ½ δ'ᵀ Σ'⁻¹ δ')
+            halved = (0.5 / LOG2E * after[:, part]).astype(np.float32)
+            constant -= np.einsum("kds,kd->ks", linear, unit.means[:, part].astype(np.float32))
+            constant -= np.einsum("kds,kds,kd->ks", linear, linear, halved)
+        shifts[:, self.n_features] = constant
+        moved._shifts = shifts
+        return moved
+
+    @property
+    def _scale(self) -> NDArray[np.float64]:
+        assert isinstance(self._standardisation, Standardisation)
+        return self._standardisation.scale
 
     def _coefficients(self, mixture: GaussianMixture) -> NDArray[np.float64]:
         """(K, rows)."""

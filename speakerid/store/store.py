@@ -380,7 +380,8 @@ class Store:
         expected = details.get("expected_ratio") if isinstance(details, dict) else None
         ratios = [*held_out, 0.0 if expected is None else expected] if isinstance(held_out, list) else [None]
         fits = all(_is_number(v) and abs(v) <= _LARGEST_RATIO for v in ratios)
-        if not history or not numbers or not isinstance(asked, int) or not pairs or not fits:
+        told = _is_environment(details.get("environment")) if isinstance(details, dict) else False
+        if not history or not numbers or not isinstance(asked, int) or not pairs or not fits or not told:
             raise NotAStoreError(f"{self.path}: the training record of {name} is damaged; remove it and enrol again")
         return dict(details)
 
@@ -603,6 +604,18 @@ class Store:
 def _is_number(value: object) -> TypeGuard[float]:
     """Whether it is a finite number; whole ones in JSON can be larger than any float."""
     return isinstance(value, float | int) and not isinstance(value, bool) and -_LARGEST < value < _LARGEST
+
+
+def _is_environment(value: object) -> bool:
+    """Whether it is what a record says of where recordings were made, or nothing."""
+    if value is None:
+        return True
+    if not isinstance(value, dict) or not isinstance(value.get("narrow"), bool):
+        return False
+    noise, level = value.get("noise"), value.get("level")
+    if not isinstance(noise, list) or not isinstance(level, list) or len(noise) != len(level):
+        return False
+    return all(_is_number(v) and abs(v) <= _LARGEST_RATIO for v in (*noise, *level))
 
 
 def _now() -> str:

@@ -15,7 +15,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -383,6 +383,7 @@ class _Run:
         config = self.system.config
         mixtures: dict[str, GaussianMixture] = {}
         expected: list[float | None] = []
+        environments: list[dict[str, Any] | None] = []
         of_world = self.world.mixture if self.world is not None and config.training.only_means else None
         for names in _batches(enrolment):
             again = {h: r for name in names for h, r in enrolment.speakers[name].items() if h not in enrolment.kept}
@@ -404,9 +405,11 @@ class _Run:
                 else:
                     mixtures[name] = as_stored(trained[0], of_world)
                     expected.append(trained[1].expected_ratio)
+                    environments.append(trained[1].environment)
         if not mixtures:
             raise UsageError(f"{self.protocol.source}: nobody could be trained")
         top = config.world.top_components if config.training.method == "map" else None
+        compensate = config.world.compensation == "environment"
         return Identifier(
             mixtures,
             config.front_end,
@@ -415,6 +418,8 @@ class _Run:
             top_components=top,
             calibration=self.system.calibration,
             expected=expected,
+            # in a list of trials a model must not know the others, nor what is usual among them
+            environments=environments if compensate and self.protocol.trials is None else None,
         )
 
     def _expect(
@@ -598,6 +603,8 @@ class _Run:
         self, rows: list[Row], log_likelihoods: NDArray[np.float64]
     ) -> tuple[list[Row], NDArray[np.float64], list[int]]:
         """Ask every recording once more without its own speaker: the other scores do not depend on who is enrolled.
+
+        (What is usual in the enrolment, which a recording in noise is compared with, still has the speaker in it.)
 
         The rows that were asked again are the last of what is returned.
         """

@@ -19,6 +19,14 @@ from speakerid.config import Config, DecisionConfig, FrontEndConfig
 from speakerid.errors import RecordingError, StoreError, UsageError
 from speakerid.frontend import Features, finish
 from speakerid.frontend.bandwidth import is_narrow
+from speakerid.frontend.environment import (
+    Environment,
+    MelBasis,
+    disturbance,
+    environment_of,
+    mel_basis,
+    typical_environment,
+)
 from speakerid.mixtures import GaussianMixture
 from speakerid.parallel import effective_jobs, map_in_order, one_blas_thread
 from speakerid.scoring import (
@@ -27,6 +35,7 @@ from speakerid.scoring import (
     MixtureStack,
     Rule,
     Turn,
+    compensated,
     decide,
     expected_ratios,
     posteriors,
@@ -189,9 +198,13 @@ class Unjudged:
 # column of the speaker or None, and seconds from and to
 _Stretch = tuple[int | None, float, float]
 
-_NARROW = (
-    "nothing in the upper band, as on a telephone, and the speakers are enrolled with it; ask with a recording of the full "
-    "band, or enrol recordings like this one as well, of every speaker"
+_NARROW = "nothing in the upper band, as on a telephone, and the speakers are enrolled with it"
+_NARROW_REFUSED = (
+    f"{_NARROW}; ask with a recording of the full band, or enrol recordings like this one as well, of every speaker"
+)
+_NARROW_DOUBTED = (
+    f"{_NARROW}: scored by the bands that are there, and enrolled voices may come out as unknown; enrol recordings like "
+    "this one as well"
 )
 
 
@@ -224,6 +237,18 @@ def _enrolled_band(store: Store) -> Band | None:
     return "mixed" if len(found) > 1 else "narrow" if found.pop() else "wide"
 
 
+def _enrolled_environment(records: Sequence[Mapping[str, Any] | None], basis: MelBasis | None) -> Environment | None:
+    """Where the speakers were recorded, of those of whom it is known."""
+    if basis is None:
+        return None
+    found = [
+        Environment(tuple(record["noise"]), tuple(record["level"]), record["narrow"])
+        for record in records
+        if record is not None and len(record["noise"]) == len(basis.forth)
+    ]
+    return typical_environment(found) if found else None
+
+
 def where_of(source: Source) -> dict[str, Any]:
     """Path and stretch of what was asked."""
     if isinstance(source, Recording):
@@ -253,8 +278,12 @@ class Identifier:
     lowest_source_rate : int
         Of the enrolled recordings, in Hz; 0 if it is not known. Recordings of a much lower rate get a warning.
     enrolled_band : {"wide", "narrow", "mixed"}, optional
-        What the enrolled recordings are known to have. Where all have the upper band, recordings without it are "undecided";
-        where none has it, recordings with it get a warning.
+        What the enrolled recordings are known to have. Where all have the upper band, recordings without it get a warning,
+        or are "undecided" where the lack cannot be made up for (see `environments`); where none has it, recordings with it
+        get a warning.
+    environments : sequence of dict or None, optional
+        Where each speaker was recorded (``environment`` in the training record). With it, speakers whose means alone were
+        adapted are scored in the noise and the band of each recording; see :mod:`speakerid.scoring.compensation`.
     """
 
     def __init__(
@@ -269,6 +298,7 @@ class Identifier:
         expected: Sequence[float | None] | None = None,
         lowest_source_rate: int = 0,
         enrolled_band: Band | None = None,
+        environments: Sequence[Mapping[str, Any] | None] | None = None,
     ) -> None:
         if not mixtures:
             raise UsageError("nobody is enrolled: enrol somebody first")
@@ -281,12 +311,15 @@ class Identifier:
         self.calibration = calibration if world is not None else None
         self.expected = expected_ratios([None] * len(self._names) if expected is None else expected)
         several = list(self.mixtures.values())
-        self._adapted = self._world = None
+        self._adapted = self._world = self._environment = None
         if world is not None and top_components is not None:
             self._adapted = AdaptedStack(world.mixture, several, top=top_components)
+            self._world_mixture = world.mixture
         else:
             self._stack = MixtureStack(several)
             self._world = None if world is None else MixtureStack([world.mixture])
+        if self._adapted is not None and self._adapted.only_means:
+            self._environment = _enrolled_environment(environments or (), mel_basis(front_end))
 
     @classmethod
     def open(cls, store_path: str | Path, *, config: Config | None = None) -> Identifier:
@@ -313,6 +346,8 @@ class Identifier:
             rate = store.source_rates()[0]
             config = config or Config()
             adapted = store.training.method == "map"
+            records = list(store.records().values())
+            compensate = config.world.compensation == "environment"
             top = config.world.top_components if adapted else None
             return cls(
                 mixtures,
@@ -321,7 +356,8 @@ class Identifier:
                 world=store.world,
                 top_components=top,
                 calibration=(store.calibration or shipped_calibration()) if adapted else None,
-                expected=[record.get("expected_ratio") for record in store.records().values()],
+                expected=[record.get("expected_ratio") for record in records],
+                environments=[record.get("environment") for record in records] if compensate else None,
                 lowest_source_rate=rate,
                 enrolled_band=_enrolled_band(store),
             )
@@ -356,7 +392,7 @@ class Identifier:
             return scores, None if self._world is None else float(self._world.mean_log_likelihoods(frames)[0]), ()
         block = max(round(_BLOCK_SECONDS / features.frame_shift), -(-len(frames) // _MOST_BLOCKS), 1)
         starts = np.arange(0, len(frames), block)
-        ratios, of_world = self._adapted.block_ratios(frames, starts)
+        ratios, of_world = self._within(frames).block_ratios(frames, starts)
         total = float(of_world.sum()) / len(frames)
         stretches: tuple[_Stretch, ...] = ()
         if self.calibration is not None:
@@ -364,6 +400,23 @@ class Identifier:
             turns = several_voices(ratios, counts, features.frame_shift, self.calibration, self.expected)
             stretches = _on_the_clock(turns, starts, features)
         return ratios.sum(axis=0) / len(frames) + total, total, stretches
+
+    def _within(self, frames: NDArray[np.float32]) -> AdaptedStack:
+        """Return the speakers in the environment of a recording's speech frames."""
+        assert self._adapted is not None
+        basis = mel_basis(self.front_end)
+        found = environment_of(frames, self.front_end) if self._environment is not None else None
+        if basis is None or found is None or self._environment is None:
+            return self._adapted
+        disturbed = disturbance(found, self._environment, self.front_end)
+        if disturbed is None:
+            return self._adapted
+        world = compensated(
+            self._world_mixture, back=basis.back, forth=basis.forth, floor=basis.floor,
+            noise_variance=basis.noise_variance, noise=disturbed.noise, gain=disturbed.gain,
+            missing=disturbed.missing, level=disturbed.level,
+        )  # fmt: skip
+        return self._adapted.within(world)
 
     def identify(
         self,
@@ -522,9 +575,11 @@ class Identifier:
         log_likelihoods, of_world, stretches = self._scores(analysis)
         lengths = (analysis.speech_seconds, analysis.seconds)
         evidence = self._evidence(log_likelihoods, of_world, analysis.speech_seconds)
-        judged = Judged(log_likelihoods, of_world, evidence, self._warning(source, analysis), *lengths)
-        if self._enrolled_band == "wide" and is_narrow(analysis.static, self.front_end):
-            return Unjudged("band", located(source, f"{source.label}: {_NARROW}"), *lengths, judged)
+        narrow = self._enrolled_band == "wide" and bool(is_narrow(analysis.static, self.front_end))
+        warning = self._warning(source, analysis, lacks_band=narrow)
+        judged = Judged(log_likelihoods, of_world, evidence, warning, *lengths)
+        if narrow and self._environment is None:
+            return Unjudged("band", located(source, f"{source.label}: {_NARROW_REFUSED}"), *lengths, judged)
         if stretches:
             message = f"{source.label}: {self._voices(stretches)}; cut the recording at the changes"
             return Unjudged("several_voices", located(source, message), *lengths, judged)
@@ -554,10 +609,12 @@ class Identifier:
         speakers, nobody = posteriors(ratios)
         return Evidence(ratios[0], speakers[0], float(nobody[0]))
 
-    def _warning(self, source: Source, analysis: Analysis) -> str | None:
+    def _warning(self, source: Source, analysis: Analysis, *, lacks_band: bool) -> str | None:
         """Say what makes a name doubtful: a band narrower than the enrolment's, clipping."""
         warnings = []
-        if analysis.source_rate < _LOWER_RATE * self._band_rate:
+        if lacks_band:
+            warnings.append(_NARROW_DOUBTED)
+        elif analysis.source_rate < _LOWER_RATE * self._band_rate:
             warnings.append(
                 f"sampled at {analysis.source_rate / 1000:g} kHz, the speakers at {self._band_rate / 1000:g} kHz and more: "
                 "it lacks the upper band, and the answer is doubtful"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from speakerid.config import Config, FrontEndConfig, TrainingConfig, differences
 from speakerid.errors import TrainingError, UsageError, WorldError
 from speakerid.frontend import StaticFeatures, finish
+from speakerid.frontend.environment import environment_of_speaker
 from speakerid.mixtures import GaussianMixture, TrainingRecord, adapt_each, train_each
 from speakerid.store import World, read_world
 from speakerid.workflows.shipped import shipped_world
@@ -84,4 +86,17 @@ def learn_each(
     if training.method == "ml":
         return train_each([np.concatenate(recordings) for recordings in speakers], training, jobs=jobs)
     assert world is not None
-    return adapt_each(speakers, world.mixture, training, jobs=jobs)
+    learned = adapt_each(speakers, world.mixture, training, jobs=jobs)
+    return [
+        result
+        if isinstance(result, TrainingError)
+        else (result[0], _with_environment(result[1], frames, world.front_end))
+        for result, frames in zip(learned, speakers, strict=True)
+    ]
+
+
+def _with_environment(
+    record: TrainingRecord, recordings: Sequence[NDArray[Any]], config: FrontEndConfig
+) -> TrainingRecord:
+    found = environment_of_speaker(recordings, config)
+    return record if found is None else replace(record, environment=asdict(found))

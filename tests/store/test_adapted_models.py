@@ -171,6 +171,9 @@ def speech_file(sample: Path) -> Path:
         {"held_out": 1.0}, {"held_out": None}, {"held_out": ["1"]}, {"held_out": [True]}, {"held_out": [[1.0]]},
         {"held_out": {"a": 1}}, {"held_out": [float("nan")]}, {"held_out": [float("inf")]}, {"held_out": [10**400]},
         {"expected_ratio": "3"}, {"expected_ratio": [3.0]}, {"expected_ratio": float("nan")}, {"expected_ratio": 1e300},
+        {"environment": 1.0}, {"environment": {"noise": [1.0], "level": [1.0]}},
+        {"environment": {"noise": [1.0], "level": [], "narrow": True}},
+        {"environment": {"noise": ["1"], "level": [1.0], "narrow": True}},
         {"expected_ratio": 10**400}, {"expected_ratio": True}, {"log_likelihoods": [10**400]}, {"log_likelihoods": [True]},
     ],
 )  # fmt: skip

@@ -13,7 +13,7 @@ import soundfile as sf
 
 import speakerid
 from speakerid.audio import Recording, parse_degradation
-from speakerid.config import Config, FrontEndConfig
+from speakerid.config import Config, FrontEndConfig, WorldConfig
 from speakerid.errors import UsageError
 from speakerid.evaluation.outcome import Outcome
 from speakerid.workflows import evaluate as evaluating
@@ -29,6 +29,7 @@ SMALL = Config(
 )
 OTHER = dataclasses.replace(SMALL, training=dataclasses.replace(SMALL.training, components=8))
 CLEAN = System("small", SMALL)
+UNCOMPENSATED = dataclasses.replace(Config(), world=WorldConfig(compensation="none"))
 
 
 @pytest.fixture
@@ -183,3 +184,39 @@ def test_scores_in_a_book_know_how_many_components_counted(
     second = evaluated(protocol, cache, few, books=books).outcome
     assert not np.array_equal(first.log_likelihoods, second.log_likelihoods)
     same(second, evaluated(protocol, cache, few).outcome)
+
+
+@pytest.mark.parametrize("text", ["noise:10:pink", "telephone"])
+def test_in_noise_too_an_evaluation_is_what_identification_answers(
+    sample: Path, cache: FeatureCache, enrolled: Path, text: str
+) -> None:
+    def hashes(recordings: Any) -> Any:
+        return content_hashes(recordings, Config(), cache, jobs=1)
+
+    protocol = read_protocol(str(sample / "protocol.csv"), content_hashes=hashes)
+    system = System("default", Config(), parse_degradation(text))
+    outcome = evaluated(protocol, cache, system).outcome
+    plain = evaluated(protocol, cache, dataclasses.replace(system, config=UNCOMPENSATED)).outcome
+    identifier = Identifier.open(enrolled)
+    asked = 0
+    for row, values, without in zip(outcome.rows, outcome.log_likelihoods, plain.log_likelihoods, strict=True):
+        answer = identifier.identify(Recording(row.path, degradation=parse_degradation(text)))
+        if not answer.scores:
+            continue
+        asked += 1
+        found = {score.speaker: score.log_likelihood for score in answer.scores}
+        assert found == dict(zip(outcome.speakers, values.tolist(), strict=True))
+        assert not np.array_equal(values, without)
+    assert asked >= 15
+
+
+def test_scores_in_a_book_know_whether_they_were_compensated(
+    protocol: Protocol, sample: Path, cache: FeatureCache, tmp_path: Path
+) -> None:
+    books = ScoreBooks(tmp_path / "books")
+    system = System("default", Config(), parse_degradation("noise:10:pink"))
+    first = evaluated(protocol, cache, system, books=books).outcome
+    plain = dataclasses.replace(system, config=UNCOMPENSATED)
+    second = evaluated(protocol, cache, plain, books=books).outcome
+    assert not np.array_equal(first.log_likelihoods, second.log_likelihoods)
+    same(second, evaluated(protocol, cache, plain).outcome)
