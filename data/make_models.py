@@ -3,7 +3,8 @@
     python data/make_models.py            (make models)
 
 It needs the shared corpora (SPEAKERID_CORPORA). The world models are learned from ``protocols/world.csv`` alone, each
-recording also as a telephone passes it, so that ratios mean something for recordings of 8 kHz too. The calibration is
+recording also as a telephone passes it, so that ratios mean something for recordings of 8 kHz too; that of the full band is
+two, joined: one has heard telephones, the other rooms. The calibration is
 fitted to recordings that protocols enrol, never to those they ask, and to the LibriSpeech speakers of the world list, of
 whom each half is scored against a world model that was learned without it. ``--leave-out CORPUS`` fits it without one of
 them and writes it elsewhere, to see how it does on what it has not seen (see docs/strangers.md).
@@ -31,7 +32,7 @@ from speakerid.store import World, read_world
 from speakerid.workflows.analysis import analyse_for_training
 from speakerid.workflows.cache import FeatureCache
 from speakerid.workflows.calibrate import hold_out, questions
-from speakerid.workflows.world import train_world
+from speakerid.workflows.world import join_worlds, train_world
 
 HERE = Path(__file__).parents[1]
 MODELS = HERE / "speakerid" / "models"
@@ -40,9 +41,10 @@ LICENCE = (
     "LibriSpeech train-clean-100 (V. Panayotov, G. Chen, D. Povey and S. Khudanpur, 2015), CC BY 4.0, 125 speakers; "
     "Picovoice speech-to-intent-benchmark, Apache-2.0, 207 spoken commands"
 )
+#: Settings, and the conditions in which the parts of a world model heard its recordings beside how they are.
 WORLDS = {
-    "wide.gmm": ("configs/default.toml", ("band:0-4000", "room")),
-    "telephone.gmm": ("configs/telephone.toml", ("telephone",)),
+    "wide.gmm": ("configs/default.toml", (("band:0-4000", "telephone"), ("band:0-4000", "room"))),
+    "telephone.gmm": ("configs/telephone.toml", (("telephone",),)),
 }
 #: Protocols whose enrolled recordings the calibration is fitted to.
 PROTOCOLS = ("arabic-commands-other-words", "dspspeech-other-words", "fsdd-digits", "librispeech-10-open")
@@ -67,12 +69,24 @@ def world_recordings() -> list[Recording]:
 
 def make_worlds() -> None:
     MODELS.mkdir(exist_ok=True)
-    for name, (config, degradations) in WORLDS.items():
-        report = train_world(
-            world_recordings(), load_config(HERE / config), output=MODELS / name, components=COMPONENTS,
-            iterations=ITERATIONS, licence=LICENCE, degradations=degradations,
-        )  # fmt: skip
-        print(f"{name}: {report.world.about['speech_seconds'] / 60:.1f} minutes")
+    for name, (config, _parts) in WORLDS.items():
+        world = make_world(world_recordings(), load_config(HERE / config), name, MODELS / name)
+        print(f"{name}: {world.about['speech_seconds'] / 60:.1f} minutes")
+
+
+def make_world(recordings: list[Recording], config: Config, name: str, output: Path) -> World:
+    """Train the parts of a world model, and join them if there are several."""
+    parts = WORLDS[name][1]
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [output] if len(parts) == 1 else [Path(folder) / f"{number}.gmm" for number in range(len(parts))]
+        for path, degradations in zip(paths, parts, strict=True):
+            train_world(
+                recordings, config, output=path, components=COMPONENTS, iterations=ITERATIONS, licence=LICENCE,
+                degradations=degradations, work_folder=Path(folder) / "work",
+            )  # fmt: skip
+        if len(paths) > 1:
+            join_worlds(paths, output=output)
+    return read_world(output)
 
 
 def frames_of(recording: Recording, front_end: FrontEndConfig, cache: FeatureCache) -> np.ndarray | None:
@@ -113,10 +127,7 @@ def halves(cache: FeatureCache, config: Config) -> Iterator[CalibrationData]:
         mine = [r for r in read if Path(r.path).parent.name in asked]
         others = [r for r in recordings if r not in mine]
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "half.gmm"
-            train_world(others, config, output=path, components=COMPONENTS, iterations=ITERATIONS,
-                        degradations=WORLDS["wide.gmm"][1])  # fmt: skip
-            world = read_world(path)
+            world = make_world(others, config, "wide.gmm", Path(folder) / "half.gmm")
         speakers: dict[str, list[Recording]] = {}
         for recording in mine:
             speakers.setdefault(Path(recording.path).parent.name, []).append(recording)

@@ -126,6 +126,38 @@ def _train(recordings: list[Any], config: Any, *, iterations: int, quiet: bool, 
         )
 
 
+@world.command(
+    short_help="Join world models to one.",
+    epilog="Example:  speakerid world join quiet.gmm rooms.gmm --output world.gmm",
+)
+@click.argument("files", nargs=-1, required=True, type=click.Path())
+@click.option("--output", "-o", type=click.Path(), required=True, metavar="FILE", help="Where to write the model.")
+@click.option("--force", is_flag=True, help="Write over a world model that is there.")
+@common_options
+def join(
+    files: tuple[str, ...],
+    output: str,
+    force: bool,
+    db: str,  # noqa: ARG001
+    config_path: str | None,
+    jobs: int,  # noqa: ARG001
+    quiet: bool,  # noqa: ARG001
+) -> None:
+    """Join world models of the same features to one, of which each is a part.
+
+    Speakers adapt each part by itself, and in every frame those components answer that fit. A part that was trained with
+    --degrade room or reverb adapts to every recording also as it would sound in a room, so that enrolled voices are known
+    in rooms as well.
+    """
+    from speakerid.workflows.world import join_worlds
+
+    read_config(config_path)
+    joined = join_worlds(files, output=output, replace=force)
+    click.echo(
+        f"{output}: {joined.mixture.n_components} components in {len(joined.parts)} parts: {joined.about['joined']}"
+    )
+
+
 @world.command(short_help="Describe a world model.", epilog="Example:  speakerid world show world.gmm")
 @click.argument("file", type=click.Path())
 @format_option("table", "json")

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from speakerid.config import FrontEndConfig
 from speakerid.frontend.mel import taper
 
-__all__ = ["ActivityMeasures", "Periodicity", "band_matrix", "lag_matrix", "speech_mask"]
+__all__ = ["LOUD_PERCENTILE", "ActivityMeasures", "Periodicity", "band_matrix", "lag_matrix", "speech_mask"]
 
 _BAND_EDGES_HZ = (100.0, 500.0, 1000.0, 2000.0, 4000.0)
 _PITCH_BAND_HZ = (60.0, 1000.0)
@@ -44,7 +44,7 @@ _LEAST_RANGE_DB = 3.0
 _LEAST_VARIATION_DB = (1.7, 2.4)  # up to 0.3 s, and from 0.6 s on
 _SHORT_CLIP_RELIEF = 2.5
 _ROWS_A_PASS = 1024
-_LOUD_PERCENTILE, _QUIET_PERCENTILE = 95.0, 10.0
+LOUD_PERCENTILE, _QUIET_PERCENTILE = 95.0, 10.0
 _LOUD_RANGE_DB = 30.0
 _SILENCE_DB = -120.0
 _WIDEST_RANGE_DB = 40.0
@@ -165,7 +165,7 @@ class ActivityMeasures:
     def loud_level(self) -> float:
         """Level of the loud frames, dB: the 95th percentile of all that are not digital silence, which has -120."""
         sounding = self.level[self.level > _SILENCE_DB]
-        return float(np.percentile(sounding, _LOUD_PERCENTILE)) if len(sounding) else _SILENCE_DB
+        return float(np.percentile(sounding, LOUD_PERCENTILE)) if len(sounding) else _SILENCE_DB
 
 
 def speech_mask(measures: ActivityMeasures, config: FrontEndConfig) -> NDArray[np.bool_]:
@@ -187,7 +187,7 @@ def speech_mask(measures: ActivityMeasures, config: FrontEndConfig) -> NDArray[n
     audible = level > config.speech_floor_db
     if not audible.any():
         return audible
-    quiet_db, loud_db = map(float, np.percentile(level[audible], (_QUIET_PERCENTILE, _LOUD_PERCENTILE)))
+    quiet_db, loud_db = map(float, np.percentile(level[audible], (_QUIET_PERCENTILE, LOUD_PERCENTILE)))
     active = audible & (level >= loud_db - config.speech_range_db)
     if config.speech_activity == "energy":
         return active

@@ -1,11 +1,13 @@
 """The noise and the band of a recording, taken back from its features.
 
 The mel spectrum of the speech frames is taken back from the cepstra, smoothed by their number; energies are relative to the
-level of the loud frames, because c0 is. Over the speech frames of a recording:
+level of the loud frames, because c0 is. Of a recording:
 
-- *noise*: the 5th percentile of each band's energy, raised by what that of stationary noise lies below its mean. Between the
-  sounds of speech a band falls to the noise, in some frames at least, also where nobody pauses;
-- *level*: the mean of each band's logarithm;
+- *noise*: the 5th percentile of each band's energy over the speech frames, raised by what that of stationary noise lies
+  below its mean. Between the sounds of speech a band falls to the noise, in some frames at least, also where nobody pauses.
+  Where it is less over all frames, digital silence apart, it is that: what falls silent with the speaker, as the tail of a
+  room does, is no noise;
+- *level*: the mean of each band's logarithm over the speech frames;
 - *narrow*: nothing in the upper band (:mod:`speakerid.frontend.bandwidth`).
 
 What a question's recording has more of noise than the recordings that were enrolled, and what it lacks of their band, is its
@@ -16,7 +18,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -26,6 +28,7 @@ from numpy.typing import NDArray
 from speakerid.config import FrontEndConfig
 from speakerid.frontend.bandwidth import lacks_upper_band
 from speakerid.frontend.deltas import append_deltas
+from speakerid.frontend.features import StaticFeatures
 from speakerid.frontend.mel import band_centres, cosine_transform
 from speakerid.frontend.spectrum import SpectralAnalysis
 
@@ -52,6 +55,7 @@ _EMPTY = 0.7  # nats above the floor: nothing was there in the enrolment either
 _MOSTLY = 0.75  # of the bands from an edge outwards
 _DECIBELS = 10.0 / np.log(10.0)
 _NOISE_SECONDS = 20
+_SILENT = 1e-3  # nats from the floor: nothing but the floor is there
 _PIECE_SECONDS = 1.0
 
 
@@ -128,12 +132,23 @@ class Environment:
     narrow: bool = False
 
 
-def environment_of(frames: NDArray[np.floating[Any]], config: FrontEndConfig) -> Environment | None:
-    """Tell the environment from the features of speech frames, (n, n_features); None where they do not show it."""
+def environment_of(static: StaticFeatures, config: FrontEndConfig) -> Environment | None:
+    """Tell the environment of a recording from its features; None where they do not show it, or nobody speaks."""
     basis = mel_basis(config)
-    if basis is None or not len(frames):
+    if basis is None or not static.n_speech:
         return None
-    cepstra = frames[:, : config.n_static]
+    found = _environment(static.cepstra[static.speech], basis, config)
+    logs = static.cepstra.astype(np.float64) @ basis.back
+    sounding = logs[np.abs(logs - np.log(basis.floor)).max(axis=1) > _SILENT]
+    if not len(sounding):
+        return found
+    noise = np.percentile(sounding, _NOISE_PERCENTILE, axis=0) + basis.below_mean
+    return replace(found, noise=tuple(np.minimum(found.noise, _decibels(noise)).tolist()))
+
+
+def _environment(speech: NDArray[np.floating[Any]], basis: MelBasis, config: FrontEndConfig) -> Environment:
+    """Tell the environment from the speech frames alone, (n, n_static) or more."""
+    cepstra = speech[:, : config.n_static]
     logs = cepstra.astype(np.float64) @ basis.back
     noise = np.percentile(logs, _NOISE_PERCENTILE, axis=0) + basis.below_mean
     return Environment(_decibels(noise), _decibels(logs.mean(axis=0)), bool(lacks_upper_band(cepstra, config)))
@@ -147,11 +162,14 @@ def environment_of_speaker(
     A short question has no pause to fall silent in. So that it does not pass for noisier than the enrolment, this is cut as
     short.
     """
+    basis = mel_basis(config)
+    if basis is None:
+        return None
     found: list[Environment] = []
     for frames in recordings:
         n_pieces = max(round(len(frames) * config.frame_shift_ms / 1000.0 / _PIECE_SECONDS), 1)
-        pieces = (environment_of(piece, config) for piece in np.array_split(frames, n_pieces))
-        found.extend(piece for piece in pieces if piece is not None)
+        pieces = np.array_split(frames, n_pieces)
+        found.extend(_environment(piece, basis, config) for piece in pieces if len(piece))
     return typical_environment(found) if found else None
 
 

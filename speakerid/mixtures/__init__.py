@@ -28,7 +28,7 @@ from speakerid.mixtures.em import TrainingRecord
 from speakerid.mixtures.estimator import MixtureEstimator
 from speakerid.mixtures.gaussian_mixture import GaussianMixture
 from speakerid.mixtures.initialisation import initialise, split_components
-from speakerid.mixtures.maximum_a_posteriori import adapt_each, maximum_a_posteriori_update
+from speakerid.mixtures.maximum_a_posteriori import Part, adapt_each, maximum_a_posteriori_update
 from speakerid.mixtures.maximum_likelihood import UpdateReport, maximum_likelihood_update
 from speakerid.mixtures.sampling import sample
 from speakerid.mixtures.scikit_learn import from_scikit_learn, to_scikit_learn
@@ -40,6 +40,7 @@ __all__ = [
     "CovarianceType",
     "GaussianMixture",
     "MixtureEstimator",
+    "Part",
     "SufficientStatistics",
     "TrainingRecord",
     "UpdateReport",

@@ -14,13 +14,20 @@ and with r → 0 it is the maximum-likelihood update. Statistics add, so those o
 speaker's and the mixture made again: the result is that of all recordings at once.
 
 Adapting means alone is the usual choice. What is not adapted stays the world's, also where other things are.
+
+A world model may be several mixtures side by side, of speech as it is and of speech in rooms. Each :class:`Part` of it is
+adapted by itself, with responsibilities among its own components; one that knows rooms learns from each recording as it is
+and from a copy as it would sound in a room. Together they are one mixture again, and in every frame those components answer
+that fit.
 """
 
 from __future__ import annotations
 
 import functools
+import itertools
 import operator
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -35,7 +42,7 @@ from speakerid.mixtures.gaussian_mixture import GaussianMixture
 from speakerid.mixtures.statistics import SufficientStatistics, accumulate
 from speakerid.parallel import effective_jobs, one_blas_thread, worker_threads
 
-__all__ = ["adapt_each", "maximum_a_posteriori_update"]
+__all__ = ["Part", "adapt_each", "maximum_a_posteriori_update"]
 
 # of the world's variance
 _SMALLEST_SHARE = 1e-6
@@ -43,6 +50,22 @@ _SMALLEST_SHARE = 1e-6
 _MOST_TURNS = 8
 # a single recording is held out by quarters, if they have so many frames
 _QUARTERS, _LEAST_FRAMES = 4, 10
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Components of a world model that are adapted by themselves.
+
+    Attributes
+    ----------
+    components : int
+        How many; the parts of a world follow each other.
+    copy : callable, optional
+        From frames (n, d) to frames (m, d) that these components learn from as well.
+    """
+
+    components: int
+    copy: Callable[[NDArray[Any]], NDArray[Any]] | None = None
 
 
 def maximum_a_posteriori_update(
@@ -117,6 +140,7 @@ def adapt_each(
     world: GaussianMixture,
     config: TrainingConfig,
     *,
+    parts: Sequence[Part] = (),
     jobs: int | None = None,
 ) -> list[tuple[GaussianMixture, TrainingRecord] | TrainingError]:
     """Adapt a world model to several speakers.
@@ -129,6 +153,8 @@ def adapt_each(
         Diagonal.
     config : TrainingConfig
         Of which `relevance_factor`, `adapted` and `variance_floor` count.
+    parts : sequence of Part, optional
+        All components of the world, in their order; one part without a copy if left out.
     jobs : int, optional
         Threads; all cores if left out. The result does not depend on it.
 
@@ -137,18 +163,13 @@ def adapt_each(
     results : list
         For each speaker the mixture and a record whose log-likelihoods are those under the world and under the mixture, and
         whose `held_out` says how well each recording fits what the others gave; or why the frames cannot be used.
-    """
-    spread = world.weights @ (world.variances + world.means**2) - (world.weights @ world.means) ** 2
 
-    def update(statistics: Iterable[SufficientStatistics]) -> GaussianMixture:
-        return maximum_a_posteriori_update(
-            world,
-            functools.reduce(operator.add, statistics),
-            config.relevance_factor,
-            weights=config.adapted == "all",
-            variances=config.adapted != "means",
-            floor=config.variance_floor * spread,
-        )
+    Raises
+    ------
+    ValueError
+        The parts have not as many components as the world.
+    """
+    adaptation = _Adaptation(world, config, parts or (Part(world.n_components),))
 
     def adapt(
         frames: NDArray[Any] | Sequence[NDArray[Any]],
@@ -156,19 +177,19 @@ def adapt_each(
         try:
             recordings = [checked_training_frames(frames)] if isinstance(frames, np.ndarray) else list(frames)
             recordings = [checked_training_frames(recording) for recording in recordings]
-            parts = _parts(recordings)
-            statistics = [accumulate(world, frames, jobs=1) for _recording, frames in parts]
-            mixture = update(statistics)
-            after = [accumulate(mixture, frames, jobs=1) for _recording, frames in parts]
+            pieces = _pieces(recordings)
+            seen = [adaptation.seen(frames) for _recording, frames in pieces]
+            mixture = adaptation.update(each.statistics for each in seen)
+            after = sum(accumulate(mixture, frames, jobs=1).log_likelihood for _recording, frames in pieces)
         except TrainingError as error:
             return error
         except ValueError as error:
             return TrainingError(f"cannot adapt the world model: {error}")
-        n_frames = sum(each.n_frames for each in statistics)
-        held_out = _held_out(parts, statistics, update, len(recordings))
+        n_frames = sum(map(len, recordings))
+        held_out = _held_out(pieces, seen, adaptation, len(recordings))
         expected = float(np.average(held_out, weights=[*map(len, recordings)])) if held_out else None
         record = TrainingRecord(
-            log_likelihoods=tuple(sum(each.log_likelihood for each in side) / n_frames for side in (statistics, after)),
+            log_likelihoods=(sum(each.log_likelihood for each in seen) / n_frames, after / n_frames),
             converged=True,
             floored=0,
             removed=0,
@@ -185,10 +206,70 @@ def adapt_each(
         return list(run(adapt, speakers))
 
 
-_Parts = list[tuple[int, NDArray[Any]]]
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """Frames under a world model: their log-likelihood under all of it, nats, and the statistics of each part."""
+
+    log_likelihood: float
+    statistics: tuple[SufficientStatistics, ...]
 
 
-def _parts(recordings: Sequence[NDArray[Any]]) -> _Parts:
+class _Adaptation:
+    """A world model in parts, and how it is adapted."""
+
+    def __init__(self, world: GaussianMixture, config: TrainingConfig, parts: Sequence[Part]) -> None:
+        if sum(part.components for part in parts) != world.n_components:
+            raise ValueError(f"parts of {[part.components for part in parts]} components, of {world.n_components}")
+        self.world, self.config, self.copies = world, config, [part.copy for part in parts]
+        spread = world.weights @ (world.variances + world.means**2) - (world.weights @ world.means) ** 2
+        self.floor = config.variance_floor * spread
+        ends = np.cumsum([0, *(part.components for part in parts)])
+        slices = [slice(first, last) for first, last in itertools.pairwise(ends)]
+        self.shares = [float(world.weights[part].sum()) for part in slices]
+        self.worlds = [world]
+        if len(parts) > 1:
+            self.worlds = [
+                GaussianMixture(world.weights[part] / share, world.means[part], world.covariances[part])
+                for part, share in zip(slices, self.shares, strict=True)
+            ]
+
+    def seen(self, frames: NDArray[Any]) -> _Seen:
+        """Statistics of frames and of their copies."""
+        statistics = []
+        for world, copy in zip(self.worlds, self.copies, strict=True):
+            own = accumulate(world, frames, jobs=1)
+            statistics.append(own if copy is None else own + accumulate(world, copy(frames), jobs=1))
+        if len(statistics) == 1 and self.copies[0] is None:
+            return _Seen(statistics[0].log_likelihood, (statistics[0],))
+        return _Seen(accumulate(self.world, frames, jobs=1).log_likelihood, tuple(statistics))
+
+    def update(self, statistics: Iterable[Sequence[SufficientStatistics]]) -> GaussianMixture:
+        """Adapt every part, and put them together."""
+        adapted = self.config.adapted
+        mixtures = [
+            maximum_a_posteriori_update(
+                world,
+                functools.reduce(operator.add, own),
+                self.config.relevance_factor,
+                weights=adapted == "all",
+                variances=adapted != "means",
+                floor=self.floor,
+            )
+            for world, own in zip(self.worlds, zip(*statistics, strict=True), strict=True)
+        ]
+        if len(mixtures) == 1:
+            return mixtures[0]
+        weights = self.world.weights
+        if adapted == "all":
+            weights = np.concatenate([share * each.weights for share, each in zip(self.shares, mixtures, strict=True)])
+        means = np.concatenate([each.means for each in mixtures])
+        return GaussianMixture(weights, means, np.concatenate([each.covariances for each in mixtures]))
+
+
+_Pieces = list[tuple[int, NDArray[Any]]]
+
+
+def _pieces(recordings: Sequence[NDArray[Any]]) -> _Pieces:
     """Split into what is held out at a time: recordings with their numbers, of a single one its quarters."""
     if len(recordings) > 1:
         return list(enumerate(recordings))
@@ -197,24 +278,19 @@ def _parts(recordings: Sequence[NDArray[Any]]) -> _Parts:
     return [(0, quarter) for quarter in quarters]
 
 
-def _held_out(
-    parts: _Parts,
-    statistics: Sequence[SufficientStatistics],
-    update: Callable[[Iterable[SufficientStatistics]], GaussianMixture],
-    n_recordings: int,
-) -> tuple[float, ...]:
+def _held_out(pieces: _Pieces, seen: Sequence[_Seen], adaptation: _Adaptation, n_recordings: int) -> tuple[float, ...]:
     """How much better than the world each recording fits the speaker that the others give, nats a frame.
 
-    The parts are held out in a few turns, each in one. What is alone is not held out: there is no answer then.
+    The pieces are held out in a few turns, each in one. What is alone is not held out: there is no answer then.
     """
-    if len(parts) < 2:
+    if len(pieces) < 2:
         return ()
-    n_turns = min(len(parts), _MOST_TURNS)
+    n_turns = min(len(pieces), _MOST_TURNS)
     gained, frames_of = np.zeros(n_recordings), np.zeros(n_recordings)
     for turn in range(n_turns):
-        without = update(each for i, each in enumerate(statistics) if i % n_turns != turn)
-        for i in range(turn, len(parts), n_turns):
-            recording, frames = parts[i]
-            gained[recording] += accumulate(without, frames, jobs=1).log_likelihood - statistics[i].log_likelihood
+        without = adaptation.update(each.statistics for i, each in enumerate(seen) if i % n_turns != turn)
+        for i in range(turn, len(pieces), n_turns):
+            recording, frames = pieces[i]
+            gained[recording] += accumulate(without, frames, jobs=1).log_likelihood - seen[i].log_likelihood
             frames_of[recording] += len(frames)
     return tuple((gained / frames_of).tolist())

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,8 @@ _TOGETHER = 1 << 21
 # beyond 2^±100 a component has won or lost, and float32 would overflow
 _LARGEST_SHIFT = 100.0
 _WORTH_A_THREAD = 1 << 20
+# of what tells a speaker from the world: less is nearly all noise
+_LEAST_LEFT = 0.05
 
 
 class AdaptedStack:
@@ -73,6 +76,7 @@ class AdaptedStack:
         only_means = all(np.array_equal(m.covariances, world.covariances) for m in mixtures)
         #: whether :meth:`within` can be used
         self.only_means = only_means
+        self._left: NDArray[np.float32] | None = None
         rows = self.n_features + 1 if only_means else own.shape[1]
         self._shifts = np.empty((self.n_components, rows, self.n_speakers), dtype=np.float32)
         for speaker, mixture in enumerate(mixtures):
@@ -83,6 +87,9 @@ class AdaptedStack:
 
         A move δ of a speaker's means becomes J δ. In standardised units and base 2 the table of shifts has
         log2 e · δ / σ² in its linear rows, so those become Σ'⁻¹ J Σ times what they are.
+
+        Ratios are divided by what is left of Σ_k π_k δ_kᵀ Σ_k⁻¹ δ_k, which is what a speaker's own frames are expected to
+        reach (twice, to second order): so they mean what they mean without noise, with more chance in them.
         """
         if not self.only_means:
             raise ValueError("speakers with variances of their own cannot be put into another environment")
@@ -104,7 +111,19 @@ class AdaptedStack:
             constant -= np.einsum("kds,kds,kd->ks", linear, linear, halved)
         shifts[:, self.n_features] = constant
         moved._shifts = shifts
+        moved.__dict__.pop("_information", None)
+        before, after = self._information, moved._information
+        left = np.divide(after, before, out=np.ones_like(before), where=before > 0)
+        moved._left = np.maximum(left, _LEAST_LEFT).astype(np.float32)
         return moved
+
+    @cached_property
+    def _information(self) -> NDArray[np.float64]:
+        """Return Σ_k π_k δ_kᵀ Σ_k⁻¹ δ_k for each speaker, but for a factor: how far each is from the world model."""
+        weighted = standardised(self._mixture, self._standardisation).variances * self._mixture.weights[:, None]
+        linear = self._shifts[:, : self.n_features]
+        total: NDArray[np.float32] = np.einsum("kds,kds,kd->s", linear, linear, weighted.astype(np.float32))
+        return total.astype(np.float64)
 
     @property
     def _scale(self) -> NDArray[np.float64]:
@@ -227,7 +246,10 @@ class AdaptedStack:
         everything = logits.sum(axis=0)
         np.exp2(weights, out=weights)
         of_chosen = np.bincount(places, weights, minlength=len(X)).astype(np.float32)
-        return np.log2(sums) - np.log2(of_chosen)[:, None], peak + np.log2(everything)
+        ratios = np.log2(sums) - np.log2(of_chosen)[:, None]
+        if self._left is not None:
+            ratios /= self._left
+        return ratios, peak + np.log2(everything)
 
     def _sums(
         self,

@@ -4,7 +4,7 @@ from speakerid.store.names import normal_name
 from speakerid.store.rows import NewRecording, RecordingRow, SpeakerRow, SpeakerUpdate
 from speakerid.store.store import Store
 from speakerid.store.transfer import export_speakers
-from speakerid.store.world_file import World, read_world, write_world
+from speakerid.store.world_file import World, WorldPart, read_world, write_world
 
 __all__ = [
     "NewRecording",
@@ -13,6 +13,7 @@ __all__ = [
     "SpeakerUpdate",
     "Store",
     "World",
+    "WorldPart",
     "export_speakers",
     "normal_name",
     "read_world",

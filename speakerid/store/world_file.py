@@ -4,7 +4,7 @@
 8 bytes       ``SPKWORLD``
 4 bytes       length of the header, little-endian
 header        JSON in ASCII: ``format`` 1, ``front_end``, ``components``, ``features`` and what is known about the
-              training (see :class:`World`)
+              training (see :class:`World`); ``parts``, if there are several
 arrays        little-endian float32: weights (K,), means (K, d), variances (K, d)
 32 bytes      SHA-256 of everything before
 ============  ========================================================================================================
@@ -23,7 +23,7 @@ import os
 import secrets
 import stat
 import struct
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +32,27 @@ from speakerid.errors import ConfigError, WorldError
 from speakerid.mixtures import GaussianMixture
 from speakerid.store.rows import mixture_from_blobs, mixture_to_blobs
 
-__all__ = ["World", "check_writable", "is_world_file", "read_world", "write_world"]
+__all__ = ["World", "WorldPart", "check_writable", "is_world_file", "read_world", "write_world"]
 
 _MAGIC = b"SPKWORLD"
 _FORMAT, _DIGEST = 1, 32
 _LARGEST_FILE = 1 << 28
 _LARGEST_HEADER = 1 << 24
+
+
+@dataclass(frozen=True)
+class WorldPart:
+    """Components of a world model that speakers adapt by themselves; the parts of a world follow each other.
+
+    Attributes
+    ----------
+    components : int
+    rooms : bool
+        They were learned in rooms, and adapt to every recording also as it would sound in one.
+    """
+
+    components: int
+    rooms: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,11 +68,14 @@ class World:
     about : dict
         ``recordings``, ``speech_seconds``, ``frames``: how much it was trained on; ``list_sha256``: hash of the training
         list; ``licence``: whose recordings they are; ``log_likelihood``: nats a frame; ``created``, ``version``.
+    parts : tuple of WorldPart
+        Where several mixtures were joined; else empty, and the world is one part without rooms.
     """
 
     mixture: GaussianMixture
     front_end: FrontEndConfig
     about: dict[str, Any] = field(default_factory=dict)
+    parts: tuple[WorldPart, ...] = ()
     # as they were read: a mixture's weights are scaled to sum to 1, and rounding those again may give other ones
     _arrays: bytes | None = field(default=None, init=False, repr=False)
 
@@ -74,6 +92,7 @@ class World:
             "components": self.mixture.n_components,
             "features": self.mixture.n_features,
             "about": self.about,
+            **self._parts,
         }
         text = json.dumps(header, sort_keys=True).encode()
         body = b"".join([_MAGIC, struct.pack("<I", len(text)), text, self.arrays])
@@ -81,9 +100,13 @@ class World:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of front end and mixture, in hexadecimal: two files with the same one give the same scores."""
-        front_end = json.dumps(to_dict(self.front_end), sort_keys=True).encode()
+        """SHA-256 of front end, parts and mixture, in hexadecimal: two files with the same one give the same scores."""
+        front_end = json.dumps(to_dict(self.front_end) | self._parts, sort_keys=True).encode()
         return hashlib.sha256(front_end + self.arrays).hexdigest()
+
+    @property
+    def _parts(self) -> dict[str, Any]:
+        return {"parts": [asdict(part) for part in self.parts]} if self.parts else {}
 
     @staticmethod
     def from_bytes(data: bytes, *, where: str) -> World:
@@ -124,9 +147,25 @@ def _parsed(data: bytes) -> World:
     ends = (0, 4 * k, 4 * k * (1 + d), len(arrays))
     weights, means, variances = (arrays[first:last] for first, last in itertools.pairwise(ends))
     mixture = mixture_from_blobs(k, d, weights, means, variances, expected_features=d, covariance="diagonal")
-    world = World(mixture, front_end, about)
+    world = World(mixture, front_end, about, _parsed_parts(header.get("parts", []), k))
     object.__setattr__(world, "_arrays", arrays)
     return world
+
+
+def _parsed_parts(found: object, components: int) -> tuple[WorldPart, ...]:
+    if not isinstance(found, list) or any(
+        not isinstance(part, dict)
+        or set(part) != {"components", "rooms"}
+        or type(part["components"]) is not int
+        or type(part["rooms"]) is not bool
+        or part["components"] < 1
+        for part in found
+    ):
+        raise ValueError("a header of other types")
+    parts = tuple(WorldPart(**part) for part in found)
+    if parts and sum(part.components for part in parts) != components:
+        raise ValueError(f"parts of {[part.components for part in parts]} components, of {components}")
+    return parts
 
 
 def _is_plain(about: object) -> bool:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from speakerid.audio import RawFormat, Recording
 from speakerid.config import Config, DecisionConfig, FrontEndConfig
 from speakerid.errors import RecordingError, StoreError, UsageError
-from speakerid.frontend import Features, finish
+from speakerid.frontend import Features, StaticFeatures, finish
 from speakerid.frontend.bandwidth import is_narrow
 from speakerid.frontend.environment import (
     Environment,
@@ -392,7 +392,7 @@ class Identifier:
             return scores, None if self._world is None else float(self._world.mean_log_likelihoods(frames)[0]), ()
         block = max(round(_BLOCK_SECONDS / features.frame_shift), -(-len(frames) // _MOST_BLOCKS), 1)
         starts = np.arange(0, len(frames), block)
-        ratios, of_world = self._within(frames).block_ratios(frames, starts)
+        ratios, of_world = self._within(analysis.static).block_ratios(frames, starts)
         total = float(of_world.sum()) / len(frames)
         stretches: tuple[_Stretch, ...] = ()
         if self.calibration is not None:
@@ -401,11 +401,11 @@ class Identifier:
             stretches = _on_the_clock(turns, starts, features)
         return ratios.sum(axis=0) / len(frames) + total, total, stretches
 
-    def _within(self, frames: NDArray[np.float32]) -> AdaptedStack:
-        """Return the speakers in the environment of a recording's speech frames."""
+    def _within(self, static: StaticFeatures) -> AdaptedStack:
+        """Return the speakers in the environment of a recording."""
         assert self._adapted is not None
         basis = mel_basis(self.front_end)
-        found = environment_of(frames, self.front_end) if self._environment is not None else None
+        found = environment_of(static, self.front_end) if self._environment is not None else None
         if basis is None or found is None or self._environment is None:
             return self._adapted
         disturbed = disturbance(found, self._environment, self.front_end)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from speakerid.config import Config, FrontEndConfig, TrainingConfig, differences
 from speakerid.errors import TrainingError, UsageError, WorldError
 from speakerid.frontend import StaticFeatures, finish
 from speakerid.frontend.environment import environment_of_speaker
-from speakerid.mixtures import GaussianMixture, TrainingRecord, adapt_each, train_each
+from speakerid.frontend.reverberation import in_a_room
+from speakerid.mixtures import GaussianMixture, Part, TrainingRecord, adapt_each, train_each
 from speakerid.store import World, read_world
 from speakerid.workflows.shipped import shipped_world
 
@@ -86,7 +88,9 @@ def learn_each(
     if training.method == "ml":
         return train_each([np.concatenate(recordings) for recordings in speakers], training, jobs=jobs)
     assert world is not None
-    learned = adapt_each(speakers, world.mixture, training, jobs=jobs)
+    in_rooms = partial(in_a_room, config=world.front_end)
+    parts = [Part(part.components, in_rooms if part.rooms else None) for part in world.parts]
+    learned = adapt_each(speakers, world.mixture, training, parts=parts, jobs=jobs)
     return [
         result
         if isinstance(result, TrainingError)

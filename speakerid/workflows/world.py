@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
+
 from speakerid._version import __version__
 from speakerid.audio import (
     Degradation,
@@ -26,17 +28,19 @@ from speakerid.audio import (
     parse_degradation,
     read_manifest,
 )
-from speakerid.config import Config
-from speakerid.errors import UsageError
+from speakerid.config import Config, differences
+from speakerid.errors import UsageError, WorldError
+from speakerid.frontend.environment import mel_basis
+from speakerid.mixtures import GaussianMixture
 from speakerid.parallel import effective_jobs, one_blas_thread
-from speakerid.store import World, write_world
+from speakerid.store import World, WorldPart, read_world, write_world
 from speakerid.store.world_file import check_writable, is_world_file
 from speakerid.workflows.enroll import Problem
 from speakerid.workflows.gather import Gathered
 from speakerid.workflows.outputs import refuse_inputs
 from speakerid.workflows.world_work import FRAMES_A_COMPONENT, NAMES, Found, WorldWork, exclusive, has_journal
 
-__all__ = ["WorldReport", "gather_for_world", "kept_in", "train_world"]
+__all__ = ["WorldReport", "gather_for_world", "join_worlds", "kept_in", "train_world"]
 
 
 def gather_for_world(paths: Sequence[str]) -> Gathered:
@@ -174,6 +178,83 @@ def train_world(
         write_world(output, world)
         work.remove()
     return WorldReport(world, found.problems, found.duplicates, work.resumed)
+
+
+def join_worlds(
+    paths: Sequence[str | os.PathLike[str]], *, output: str | os.PathLike[str], replace: bool = True
+) -> World:
+    """Join world models of the same features to one, of which each is a part, and write its file.
+
+    Speakers adapt each part by itself. Parts that were trained in rooms, beside others that were not, adapt to every
+    recording also as it would sound in a room.
+
+    Parameters
+    ----------
+    paths : sequence of path-like
+        Two files or more.
+    output : path-like
+    replace : bool
+        A world model that is there may not be written over if False.
+
+    Returns
+    -------
+    world : World
+        Whose weights are those of the parts, each part counting alike.
+
+    Raises
+    ------
+    WorldError
+        A file is no world model, of other features than the first, or joined already.
+    UsageError
+        There are fewer than two, or the output would be written over something else.
+    OSError
+        The output cannot be written.
+    """
+    if len(paths) < 2:
+        raise UsageError("joining takes two world models or more")
+    _check_output(output, _folder_of(output, None), [os.fspath(path) for path in paths], replace=replace)
+    worlds = [read_world(path) for path in paths]
+    for path, world in zip(paths, worlds, strict=True):
+        unequal = differences(world.front_end, worlds[0].front_end)
+        if unequal:
+            raise WorldError(f"{path}: of other features than {paths[0]}: {'; '.join(unequal)}")
+        if world.parts:
+            raise WorldError(f"{path}: joined already; join what it was joined from")
+    in_rooms = [_trained_in_rooms(world) for world in worlds]
+    if any(in_rooms) and mel_basis(worlds[0].front_end) is None:
+        raise WorldError(
+            f"{paths[in_rooms.index(True)]}: these features do not show the spectrum, so speakers cannot be put into rooms; "
+            "train it without room and reverb"
+        )
+    parts = tuple(
+        WorldPart(world.mixture.n_components, rooms and not all(in_rooms))
+        for world, rooms in zip(worlds, in_rooms, strict=True)
+    )
+    mixtures = [world.mixture for world in worlds]
+    mixture = GaussianMixture(
+        np.concatenate([each.weights for each in mixtures]) / len(mixtures),
+        np.concatenate([each.means for each in mixtures]),
+        np.concatenate([each.covariances for each in mixtures]),
+    )
+    about = {
+        "recordings": sum(world.about.get("recordings", 0) for world in worlds),
+        "speech_seconds": round(sum(world.about.get("speech_seconds", 0.0) for world in worlds), 3),
+        "frames": sum(world.about.get("frames", 0) for world in worlds),
+        "licence": "; ".join(dict.fromkeys(filter(None, (str(world.about.get("licence", "")) for world in worlds)))),
+        "degradations": " + ".join(str(world.about.get("degradations", "")) or "none" for world in worlds),
+        "joined": " + ".join(f"{part.components}{' in rooms' if part.rooms else ''}" for part in parts),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "version": __version__,
+    }
+    joined = World(mixture, worlds[0].front_end, about, parts)
+    joined = World.from_bytes(joined.to_bytes(), where="the joined world model")
+    write_world(output, joined)
+    return joined
+
+
+def _trained_in_rooms(world: World) -> bool:
+    steps = str(world.about.get("degradations", "")).replace(", ", "+").split("+")
+    return any(step.split(":")[0] in ("room", "reverb") for step in steps)
 
 
 def kept_in(output: str | os.PathLike[str], work_folder: str | os.PathLike[str] | None = None) -> Path | None:

@@ -238,6 +238,67 @@ def test_fewer_components_than_asked_for_are_told(
 # show
 
 
+# join
+
+
+@pytest.fixture
+def in_rooms(tmp_path: Path, run: Run, small: Path) -> Path:
+    path = tmp_path / "rooms.gmm"
+    assert run("world", "train", small, "--components", 4, "-o", path, "--degrade", "room:0.3", "--quiet").status == 0
+    return path
+
+
+def test_worlds_are_joined(run: Run, world: Path, in_rooms: Path, tmp_path: Path) -> None:
+    output = tmp_path / "both.gmm"
+    outcome = run("world", "join", world, in_rooms, "--output", output)
+    assert (outcome.status, outcome.err) == (0, "")
+    assert outcome.out == f"{output}: 12 components in 2 parts: 8 + 4 in rooms\n"
+    found, first, second = (
+        run("world", "show", path, "--format", "json").json[0] for path in (output, world, in_rooms)
+    )
+    assert found["components"] == 12
+    assert found["degradations"] == "none + room:0.3"
+    assert found["licence"] == "Zoë's, CC0"
+    assert found["frames"] == first["frames"] + second["frames"]
+    assert found["front_end"] == first["front_end"]
+    shown = run("world", "show", output)
+    assert "8 + 4 in rooms" in shown.out
+
+
+def test_worlds_that_are_all_of_rooms_or_none_are_plain_parts(
+    run: Run, world: Path, in_rooms: Path, tmp_path: Path
+) -> None:
+    for path, size in ((world, 8), (in_rooms, 4)):
+        outcome = run("world", "join", path, path, "--output", tmp_path / f"{size}.gmm")
+        assert outcome.out.endswith(f": {size} + {size}\n")
+
+
+def test_what_cannot_be_joined_is_one_line(
+    run: Run, world: Path, in_rooms: Path, small: Path, tmp_path: Path, digest: Callable[[Path], str]
+) -> None:
+    before = digest(world)
+    both = tmp_path / "both.gmm"
+    assert run("world", "join", world, in_rooms, "-o", both).status == 0
+    assert one_line(run("world", "join", world, "-o", tmp_path / "x.gmm")).endswith("two world models or more")
+    assert "joined already" in one_line(run("world", "join", both, world, "-o", tmp_path / "x.gmm"))
+    assert "exists already" in one_line(run("world", "join", world, in_rooms, "-o", both))
+    assert run("world", "join", world, in_rooms, "-o", both, "--force").status == 0
+    assert "would be written over" in one_line(run("world", "join", world, in_rooms, "-o", world, "--force"))
+    assert "cannot be read" in one_line(run("world", "join", world, tmp_path / "none.gmm", "-o", tmp_path / "x.gmm"))
+    config = tmp_path / "other.toml"
+    config.write_text("[front_end]\ncepstra = 13\n", encoding="utf-8")
+    for name, more in (("other.gmm", []), ("other-rooms.gmm", ["--degrade", "reverb"])):
+        options = ("--components", 2, "-o", tmp_path / name, "--config", config, "--quiet", *more)
+        assert run("world", "train", small, *options).status == 0
+    line = one_line(run("world", "join", world, tmp_path / "other.gmm", "-o", tmp_path / "x.gmm"))
+    assert "of other features" in line
+    assert "cepstra" in line
+    pair = (tmp_path / "other.gmm", tmp_path / "other-rooms.gmm")
+    assert "without room and reverb" in one_line(run("world", "join", *pair, "-o", tmp_path / "x.gmm"))
+    assert not (tmp_path / "x.gmm").exists()
+    assert digest(world) == before
+
+
 def test_show(run: Run, world: Path) -> None:
     (found,) = run("world", "show", world, "--format", "json").json
     assert found["front_end"] == to_dict(FrontEndConfig())

@@ -11,11 +11,12 @@ import soundfile as sf
 from speakerid.audio import parse_degradation
 from speakerid.audio.degradations import degrade
 from speakerid.config import FrontEndConfig
-from speakerid.frontend import extract_features
+from speakerid.frontend import StaticFeatures, extract_static, finish
 from speakerid.frontend.environment import (
     Environment,
     disturbance,
     environment_of,
+    environment_of_speaker,
     mel_basis,
     typical_environment,
 )
@@ -30,7 +31,7 @@ def environment(text: str | None = None, *, gain: float = 1.0) -> Environment:
     samples = VOICE
     if text is not None:
         samples = degrade(samples, RATE, parse_degradation(text), seed=1, key="tom")
-    found = environment_of(extract_features(gain * samples, CONFIG).speech_values, CONFIG)
+    found = environment_of(extract_static([np.float32(gain) * samples], CONFIG), CONFIG)
     assert found is not None
     return found
 
@@ -46,7 +47,7 @@ def test_white_noise_has_the_spectrum_that_it_has() -> None:
     assert basis is not None
     noise = np.random.default_rng(2).standard_normal(5 * RATE).astype(np.float32) / 10
     quiet = FrontEndConfig(speech_activity="none")
-    found = environment_of(extract_features(noise, quiet).speech_values, quiet)
+    found = environment_of(extract_static([noise], quiet), quiet)
     assert found is not None
     np.testing.assert_allclose(found.noise[8:], np.array(found.level)[8:], rtol=0, atol=2.0)
 
@@ -92,6 +93,36 @@ def test_of_a_store_that_is_narrow_itself_no_band_is_missing() -> None:
     assert found is None or not found.missing.any()
 
 
+def test_what_falls_silent_with_the_speaker_is_no_noise() -> None:
+    cepstra = extract_static([VOICE], CONFIG).cepstra
+    loud = cepstra[:, 0] > np.median(cepstra[:, 0])
+    static = StaticFeatures(cepstra, loud)
+    words = StaticFeatures(cepstra[loud], np.ones(loud.sum(), dtype=np.bool_))
+    all_of_it, alone = environment_of(static, CONFIG), environment_of(words, CONFIG)
+    assert all_of_it is not None
+    assert alone is not None
+    assert (np.array(all_of_it.noise) <= alone.noise).all()
+    assert np.mean(np.array(alone.noise) - all_of_it.noise) > 3
+    assert all_of_it.level == alone.level
+
+
+def test_silence_that_a_program_put_around_noise_is_no_quiet() -> None:
+    noisy = degrade(VOICE, RATE, parse_degradation("noise:10:white"), seed=1, key="tom")
+    padded = environment_of(extract_static([np.pad(noisy, 3 * RATE)], CONFIG), CONFIG)
+    assert padded is not None
+    np.testing.assert_allclose(padded.noise, environment("noise:10:white").noise, rtol=0, atol=1.5)
+
+
+def test_a_speaker_is_as_noisy_as_seconds_of_the_recordings_are() -> None:
+    frames = finish(extract_static([VOICE], CONFIG), CONFIG).speech_values
+    whole, noise = environment_of_speaker([frames], CONFIG), np.array(environment().noise)
+    assert whole is not None
+    assert (np.array(whole.noise) >= noise).mean() > 0.9
+    twice = environment_of_speaker([frames, frames], CONFIG)
+    assert twice is not None
+    assert twice.noise == pytest.approx(whole.noise, abs=1.0)
+
+
 def test_the_typical_environment_is_one_of_most() -> None:
     quiet, loud = environment(), environment("noise:5:white")
     typical = typical_environment([quiet, quiet, quiet, quiet, loud])
@@ -107,4 +138,4 @@ def test_the_typical_environment_is_one_of_most() -> None:
 def test_features_that_do_not_show_it_have_none(options: dict[str, object]) -> None:
     config = FrontEndConfig(**options)  # type: ignore[arg-type]
     assert mel_basis(config) is None
-    assert environment_of(extract_features(VOICE, config).speech_values, config) is None
+    assert environment_of(extract_static([VOICE], config), config) is None

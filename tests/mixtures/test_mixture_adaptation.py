@@ -14,9 +14,12 @@ from speakerid.config import TrainingConfig
 from speakerid.errors import TrainingError
 from speakerid.mixtures import (
     GaussianMixture,
+    Part,
     SufficientStatistics,
+    TrainingRecord,
     accumulate,
     adapt_each,
+    frame_log_likelihoods,
     maximum_a_posteriori_update,
     maximum_likelihood_update,
 )
@@ -301,3 +304,55 @@ def test_a_world_of_another_covariance_is_an_error(kind: str) -> None:
     (result,) = adapt_each([speaker()], GaussianMixture([1.0], [[0.0, 0.0]], covariances, kind), adapting())
     assert isinstance(result, TrainingError)
     assert f"adaptation is of diagonal mixtures, got one with {kind} covariances" in str(result)
+
+
+def adapted_alone(
+    recordings: list[NDArray[np.float64]], world: GaussianMixture, config: TrainingConfig, parts: tuple[Part, ...] = ()
+) -> tuple[GaussianMixture, TrainingRecord]:
+    (result,) = adapt_each([recordings], world, config, parts=parts, jobs=1)
+    assert not isinstance(result, TrainingError)
+    return result
+
+
+def moved(frames: NDArray[np.float64]) -> NDArray[np.float64]:
+    return frames + 1.0
+
+
+@pytest.mark.parametrize("adapted", ["means", "all"])
+def test_parts_are_adapted_by_themselves_and_put_together(adapted: str) -> None:
+    other = GaussianMixture(WORLD.weights[::-1], WORLD.means[::-1] + 0.5, 1.5 * WORLD.covariances)
+    k = WORLD.n_components
+    joined = GaussianMixture(
+        np.concatenate([WORLD.weights, 3 * other.weights]) / 4,
+        np.concatenate([WORLD.means, other.means]),
+        np.concatenate([WORLD.covariances, other.covariances]),
+    )
+    frames, config = speaker(), adapting(adapted=adapted, relevance_factor=4.0, variance_floor=1e-9)
+    mixture, record = adapted_alone([frames], joined, config, (Part(k), Part(k, moved)))
+    first, _record = adapted_alone([frames], WORLD, config)
+    second, _record = adapted_alone([frames, moved(frames)], other, config)
+    np.testing.assert_allclose(mixture.means, np.concatenate([first.means, second.means]), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(
+        mixture.covariances, np.concatenate([first.covariances, second.covariances]), rtol=0, atol=1e-5
+    )
+    np.testing.assert_allclose(
+        mixture.weights, np.concatenate([first.weights, 3 * second.weights]) / 4, rtol=0, atol=1e-6
+    )
+    likelihoods = [frame_log_likelihoods(each, frames).mean() for each in (joined, mixture)]
+    assert record.log_likelihoods == pytest.approx(likelihoods, abs=1e-5)
+
+
+def test_what_is_held_out_is_held_out_of_the_copies_too() -> None:
+    recordings = [speaker(40, seed) for seed in (1, 2)]
+    parts = (Part(1), Part(WORLD.n_components - 1, moved))
+    _mixture, record = adapted_alone(recordings, WORLD, adapting(), parts)
+    for i in range(2):
+        without, _record = adapted_alone([recordings[1 - i]], WORLD, adapting(), parts)
+        gained = frame_log_likelihoods(without, recordings[i]) - frame_log_likelihoods(WORLD, recordings[i])
+        assert record.held_out is not None
+        assert record.held_out[i] == pytest.approx(gained.mean(), abs=1e-5)
+
+
+def test_parts_are_all_components_of_the_world() -> None:
+    with pytest.raises(ValueError, match="parts of"):
+        adapt_each([speaker()], WORLD, adapting(), parts=[Part(1)])

@@ -123,7 +123,10 @@ def test_speakers_within_an_environment_are_their_compensated_mixtures(noise: fl
         GaussianMixture(given_world.weights, found.world.means + move, found.world.variances) for move in turned
     ]
     expected = MixtureStack([*written_out, found.world]).mean_log_likelihoods(frames)
-    np.testing.assert_allclose(ratios, expected[:-1] - expected[-1], rtol=0, atol=2e-4)
+    # relative to what is left of how far each speaker is from the world model
+    far = np.einsum("k,skd,kd->s", given_world.weights, moves**2, 1 / given_world.variances)
+    left = np.einsum("k,skd,kd->s", given_world.weights, turned**2, 1 / found.world.variances) / far
+    np.testing.assert_allclose(ratios * left, expected[:-1] - expected[-1], rtol=0, atol=2e-4)
     assert of_world == pytest.approx(expected[-1], abs=2e-4)
     again, _world = stack.mean_ratios(frames)  # the stack itself is as it was
     np.testing.assert_array_equal(again, AdaptedStack(given_world, speakers, top=99).mean_ratios(frames)[0])

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from speakerid.config import FrontEndConfig, to_dict
 from speakerid.errors import WorldError
 from speakerid.mixtures import GaussianMixture
-from speakerid.store import World, read_world, write_world
+from speakerid.store import World, WorldPart, read_world, write_world
 from speakerid.store.world_file import check_writable, is_world_file
 
 FRONT_END = FrontEndConfig(cepstra=2, deltas=0)
@@ -65,6 +65,20 @@ def refused(data: bytes) -> str:
 
 
 # round trips
+
+
+def test_parts_are_kept_and_count() -> None:
+    joined = dataclasses.replace(make(), parts=(WorldPart(1), WorldPart(2, rooms=True)))
+    header, arrays = parts(joined.to_bytes())
+    assert header["parts"] == [{"components": 1, "rooms": False}, {"components": 2, "rooms": True}]
+    assert (arrays, {name: header[name] for name in HEADER}) == (ARRAYS, HEADER)
+    again = World.from_bytes(joined.to_bytes(), where="x")
+    assert again.parts == joined.parts
+    assert again.digest == joined.digest
+    assert (
+        len({each.digest for each in (joined, make(), dataclasses.replace(joined, parts=(WorldPart(1), WorldPart(2))))})
+        == 3
+    )
 
 
 @pytest.mark.parametrize("k", [1, 2, 64])
@@ -214,6 +228,11 @@ HEADER, ARRAYS = parts(WHOLE)
         (put_together(HEADER | {"about": {"frames": float("nan")}}, ARRAYS), "a header of other types"),
         (put_together(HEADER | {"front_end": {"cepstra": 2, "x": 1}}, ARRAYS), "unknown setting 'x'"),
         (put_together(HEADER | {"front_end": {"cepstra": 0}}, ARRAYS), "cepstra = 0"),
+        (put_together(HEADER | {"parts": [{"components": 2, "rooms": True}]}, ARRAYS), "parts of [2] components, of 3"),
+        (put_together(HEADER | {"parts": [{"components": 3, "rooms": 1}]}, ARRAYS), "a header of other types"),
+        (put_together(HEADER | {"parts": [{"components": -1, "rooms": True}] * 2}, ARRAYS), "a header of other types"),
+        (put_together(HEADER | {"parts": {"components": 3}}, ARRAYS), "a header of other types"),
+        (put_together(HEADER | {"parts": [3]}, ARRAYS), "a header of other types"),
         (put_together(HEADER, ARRAYS, length=0xFFFFFFFF), "a header longer than the file"),
         (put_together(HEADER, ARRAYS, length=len(WHOLE)), "cannot be read"),
         (put_together(HEADER, ARRAYS, length=0), "cannot be read"),

@@ -23,8 +23,9 @@ from speakerid.audio import Recording
 from speakerid.config import Config, FrontEndConfig, TrainingConfig, WorldConfig, load_config
 from speakerid.errors import StoreMismatchError, UsageError, WorldError
 from speakerid.frontend import finish
+from speakerid.frontend.reverberation import in_a_room
 from speakerid.mixtures import GaussianMixture, accumulate, maximum_a_posteriori_update
-from speakerid.store import World, read_world, write_world
+from speakerid.store import World, WorldPart, read_world, write_world
 from speakerid.workflows.analysis import analyse, analyse_for_training
 from speakerid.workflows.enroll import enroll_recordings
 from speakerid.workflows.identify import Identifier
@@ -120,6 +121,49 @@ def test_a_model_is_the_update_of_its_frames(adapted: Path, small: Path, world_p
     np.testing.assert_allclose(means, expected.means, rtol=1e-4, atol=1e-4)
     world_means = stored_world(adapted)[1]
     assert np.abs(means - world_means).max() > 1
+
+
+@pytest.fixture(scope="module")
+def joined_path(tmp_path_factory: pytest.TempPathFactory, run: Run, sample: Path, world_path: Path) -> Path:
+    """The sixteen components, and eight that have heard all the sample voices in rooms as well."""
+    folder = tmp_path_factory.mktemp("joined")
+    rooms = ("world", "train", sample / "enroll", "--components", 8, "--degrade", "reverb", "-o", folder / "r.gmm")
+    assert run(*rooms, "--quiet").status == 0
+    outcome = run("world", "join", world_path, folder / "r.gmm", "--output", folder / "w.gmm")
+    assert (outcome.status, outcome.err) == (0, "")
+    assert outcome.out == f"{folder / 'w.gmm'}: 24 components in 2 parts: 16 + 8 in rooms\n"
+    return folder / "w.gmm"
+
+
+def test_parts_in_rooms_learn_from_a_copy_in_a_room(joined_path: Path, world_path: Path, small: Path) -> None:
+    joined, quiet, rooms = (read_world(path) for path in (joined_path, world_path, joined_path.parent / "r.gmm"))
+    assert joined.parts == (WorldPart(16), WorldPart(8, rooms=True))
+    front_end, training = joined.front_end, Config().training
+    frames = []
+    for path in sorted(small.glob("Tom/*.flac")):
+        analysis = analyse_for_training(Recording(str(path)), front_end, channel=None, minimum_seconds=0.1)
+        frames.append(finish(analysis.static, front_end).speech_values)  # type: ignore[union-attr]
+    copies = [in_a_room(each, front_end) for each in frames]
+    ((mixture, _record),) = learn_each([frames], training, joined)  # type: ignore[misc]
+    ((first, _first),) = learn_each([frames], training, quiet)  # type: ignore[misc]
+    ((second, _second),) = learn_each([[*frames, *copies]], training, rooms)  # type: ignore[misc]
+    np.testing.assert_allclose(mixture.means[:16], first.means, rtol=0, atol=1e-3)
+    np.testing.assert_allclose(mixture.means[16:], second.means, rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("lines", [(), ('adapted = "all"', "relevance_factor = 16")], ids=["means", "all"])
+def test_with_rooms_too_later_is_the_same_as_all_at_once(
+    lines: tuple[str, ...], tmp_path: Path, joined_path: Path, run: Run, small: Path, models: Models
+) -> None:
+    shutil.copyfile(joined_path, tmp_path / "w.gmm")
+    settings = write_settings(tmp_path, tmp_path / "w.gmm", *lines)
+    once, later = tmp_path / "once.db", tmp_path / "later.db"
+    assert run("enroll", small, "--db", once, "--config", settings).status == 0
+    for path in sorted(small.glob("*/*.flac"), reverse=True):
+        outcome = run("enroll", path, "--speaker", path.parent.name, "--db", later, "--config", settings, "--jobs", 1)
+        assert outcome.status == 0
+    assert models(later) == models(once)
+    assert {blobs[0] for blobs in models(once).values()} == {24}
 
 
 @pytest.mark.parametrize("lines", [(), ('adapted = "all"', "relevance_factor = 16")], ids=["means", "all"])
