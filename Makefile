@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types benchmark panel strangers models sample librispeech clean
+.PHONY: help install demo test lint types benchmark panel strangers robustness models sample librispeech clean
 
 help: ## explain the targets
 	@echo "speakerid: who is speaking?  Targets:"
@@ -43,6 +43,9 @@ panel: $(READY) ## accuracy on the shared protocols; writes its part of benchmar
 
 strangers: $(READY) ## strangers, calibration, damaged recordings on the shared protocols; writes docs/strangers.md
 	$(BIN)/python -m benchmarks.strangers
+
+robustness: $(READY) ## noise, rooms and narrow bands on the shared protocols; writes docs/robustness.md
+	$(BIN)/python -m benchmarks.robustness
 
 models: $(READY) ## make what comes with the program: world models and calibration, from the shared corpora
 	$(BIN)/python data/make_models.py

@@ -344,14 +344,15 @@ PARTS: dict[str, Callable[[], str]] = {
 }  # fmt: skip
 
 
-def write(part: str, text: str) -> None:
-    page = PAGE.read_text(encoding="utf-8")
+def write_part(path: Path, part: str, text: str) -> None:
+    """Put a table in its place in a page."""
+    page = path.read_text(encoding="utf-8")
     begin, end = f"<!-- {part}: begin -->", f"<!-- {part}: end -->"
     page, n = re.subn(
         f"{re.escape(begin)}.*?{re.escape(end)}", lambda _m: f"{begin}\n{text}\n{end}", page, flags=re.DOTALL
     )
     assert n == 1, part
-    PAGE.write_text(page, encoding="utf-8")
+    path.write_text(page, encoding="utf-8")
 
 
 def main() -> None:
@@ -359,7 +360,7 @@ def main() -> None:
     for part in chosen:
         text = PARTS[part]()
         print(text, flush=True)
-        write(part, text)
+        write_part(PAGE, part, text)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -38,6 +37,63 @@ _LARGEST_SHIFT = 100.0
 _WORTH_A_THREAD = 1 << 20
 # of what tells a speaker from the world: less is nearly all noise
 _LEAST_LEFT = 0.05
+# components by which that is told
+_HEAVIEST = 64
+
+
+class _Shifts:
+    """δ of all components: (K, rows, n_speakers), float32."""
+
+    def __init__(self, table: NDArray[np.float32]) -> None:
+        self.table = table
+
+    def of(self, components: NDArray[np.intp]) -> list[NDArray[np.float32]]:
+        """(rows, n_speakers) of each of some components."""
+        return [self.table[component] for component in components.tolist()]
+
+
+class _MovedShifts:
+    """δ in another environment, worked out for the components that are asked for.
+
+    In standardised units and base 2 the linear rows are log2 e · δ / σ², so those become Σ'⁻¹ J Σ times what they are, and
+    the constant one −(δ'ᵀ Σ'⁻¹ μ' + ½ δ'ᵀ Σ'⁻¹ δ').
+    """
+
+    def __init__(self, stack: AdaptedStack, environment: Compensated, unit: GaussianMixture) -> None:
+        assert isinstance(stack._shifts, _Shifts)
+        self._before, self._n_features, self._jacobians = stack._shifts.table, stack.n_features, environment.jacobians
+        scale = stack._scale
+        self._means, self._variances = unit.means.astype(np.float32), unit.variances.astype(np.float32)
+        # J takes features to features, and its standardised one is between their scales
+        self._into = (scale * stack._unit.variances).astype(np.float32)
+        self._out = (1.0 / (scale * unit.variances)).astype(np.float32)
+        self._known: dict[int, NDArray[np.float32]] = {}
+
+    def of(self, components: NDArray[np.intp]) -> list[NDArray[np.float32]]:
+        new = components[[k not in self._known for k in components.tolist()]]
+        if len(new):
+            moved = self._moved(new)
+            self._known.update(zip(new.tolist(), moved, strict=True))
+        return [self._known[k] for k in components.tolist()]
+
+    def _moved(self, components: NDArray[np.intp]) -> NDArray[np.float32]:
+        before = self._before[components]
+        after = np.empty_like(before)
+        jacobians = self._jacobians[components]
+        n_static = jacobians.shape[1]
+        means, variances = self._means[components], self._variances[components]
+        constant = np.zeros((len(components), 1, before.shape[2]), dtype=np.float32)
+        for first in range(0, self._n_features, n_static):
+            part = slice(first, first + n_static)
+            factors = jacobians * self._into[components, None, part]
+            factors *= self._out[components, part, None]
+            linear = np.matmul(factors, before[:, part], out=after[:, part])
+            half = linear * (np.float32(0.5 / LOG2E) * variances[:, part, None])
+            half += means[:, part, None]
+            half *= linear
+            constant -= half.sum(axis=1, keepdims=True)
+        after[:, self._n_features] = constant[:, 0]
+        return after
 
 
 class AdaptedStack:
@@ -71,68 +127,58 @@ class AdaptedStack:
         self.n_features, self.n_components, self.n_speakers = world.n_features, world.n_components, len(mixtures)
         self.top = min(top, self.n_components)
         self._kind, self._standardisation = world.covariance_type, standardisation_of(world)
-        own = self._coefficients(world)
-        self._mixture, self._world = world, own.astype(np.float32)
+        self._unit = standardised(world, self._standardisation)
+        own = self._coefficients(self._unit)
+        self._world = own.astype(np.float32)
         only_means = all(np.array_equal(m.covariances, world.covariances) for m in mixtures)
         #: whether :meth:`within` can be used
         self.only_means = only_means
         self._left: NDArray[np.float32] | None = None
-        rows = self.n_features + 1 if only_means else own.shape[1]
-        self._shifts = np.empty((self.n_components, rows, self.n_speakers), dtype=np.float32)
+        self._rows = self.n_features + 1 if only_means else own.shape[1]
+        shifts = np.empty((self.n_components, self._rows, self.n_speakers), dtype=np.float32)
         for speaker, mixture in enumerate(mixtures):
-            self._shifts[:, :, speaker] = (self._coefficients(mixture) - own)[:, :rows]
+            unit = standardised(mixture, self._standardisation)
+            shifts[:, :, speaker] = (self._coefficients(unit) - own)[:, : self._rows]
+        self._shifts: _Shifts | _MovedShifts = _Shifts(shifts)
+        self._own_information: NDArray[np.float64] | None = None
 
     def within(self, environment: Compensated) -> AdaptedStack:
         """Return the same speakers in the environment that the world model was put into; only where means alone differ.
 
-        A move δ of a speaker's means becomes J δ. In standardised units and base 2 the table of shifts has
-        log2 e · δ / σ² in its linear rows, so those become Σ'⁻¹ J Σ times what they are.
-
-        Ratios are divided by what is left of Σ_k π_k δ_kᵀ Σ_k⁻¹ δ_k, which is what a speaker's own frames are expected to
-        reach (twice, to second order): so they mean what they mean without noise, with more chance in them.
+        A move δ of a speaker's means becomes J δ. Ratios are divided by what is left of Σ_k π_k δ_kᵀ Σ_k⁻¹ δ_k, over the
+        components of the largest π: to second order, what a speaker's own frames are expected to reach is half of that. So
+        they mean what they mean without noise, with more chance in them.
         """
         if not self.only_means:
             raise ValueError("speakers with variances of their own cannot be put into another environment")
         moved = copy.copy(self)
-        unit = standardised(environment.world, self._standardisation)
-        moved._mixture, moved._world = environment.world, self._coefficients(environment.world).astype(np.float32)
-        scale, n_static = self._scale, environment.jacobians.shape[1]
-        before, after = standardised(self._mixture, self._standardisation).variances, unit.variances
-        shifts = np.empty_like(self._shifts)
-        constant = np.zeros((self.n_components, self.n_speakers), dtype=np.float32)
-        for first in range(0, self.n_features, n_static):
-            part = slice(first, first + n_static)
-            factors = environment.jacobians * (scale[part] * before[:, None, part])
-            factors /= (scale[part] * after[:, part])[:, :, None]
-            linear = np.matmul(factors.astype(np.float32), self._shifts[:, part], out=shifts[:, part])
-            # −(δ'ᵀ Σ'⁻¹ μ' + ½ δ'ᵀ Σ'⁻¹ δ')
-            halved = (0.5 / LOG2E * after[:, part]).astype(np.float32)
-            constant -= np.einsum("kds,kd->ks", linear, unit.means[:, part].astype(np.float32))
-            constant -= np.einsum("kds,kds,kd->ks", linear, linear, halved)
-        shifts[:, self.n_features] = constant
-        moved._shifts = shifts
-        moved.__dict__.pop("_information", None)
-        before, after = self._information, moved._information
-        left = np.divide(after, before, out=np.ones_like(before), where=before > 0)
+        moved._unit = standardised(environment.world, self._standardisation)
+        moved._world = self._coefficients(moved._unit).astype(np.float32)
+        moved._shifts, moved._own_information = _MovedShifts(self, environment, moved._unit), None
+        after = moved._information
+        left = np.divide(after, self._information, out=np.ones_like(after), where=self._information > 0)
         moved._left = np.maximum(left, _LEAST_LEFT).astype(np.float32)
         return moved
 
-    @cached_property
+    @property
     def _information(self) -> NDArray[np.float64]:
-        """Return Σ_k π_k δ_kᵀ Σ_k⁻¹ δ_k for each speaker, but for a factor: how far each is from the world model."""
-        weighted = standardised(self._mixture, self._standardisation).variances * self._mixture.weights[:, None]
-        linear = self._shifts[:, : self.n_features]
-        total: NDArray[np.float32] = np.einsum("kds,kds,kd->s", linear, linear, weighted.astype(np.float32))
-        return total.astype(np.float64)
+        """Return Σ π δᵀ Σ⁻¹ δ over the heaviest components for each speaker, but for a factor."""
+        if self._own_information is None:
+            heaviest = np.sort(np.argsort(-self._unit.weights, kind="stable")[:_HEAVIEST])
+            linear = np.stack(self._shifts.of(heaviest))[:, : self.n_features]
+            weights = (self._unit.variances * self._unit.weights[:, None])[heaviest].astype(np.float32)
+            np.square(linear, out=linear)
+            total = weights.ravel() @ linear.reshape(weights.size, -1)
+            self._own_information = total.astype(np.float64)
+        return self._own_information
 
     @property
     def _scale(self) -> NDArray[np.float64]:
         assert isinstance(self._standardisation, Standardisation)
         return self._standardisation.scale
 
-    def _coefficients(self, mixture: GaussianMixture) -> NDArray[np.float64]:
-        """(K, rows)."""
-        unit = standardised(mixture, self._standardisation)
+    def _coefficients(self, unit: GaussianMixture) -> NDArray[np.float64]:
+        """(K, rows) of a mixture of standardised frames."""
         log_scale = self._standardisation.log_scale
         return coefficients(self._kind, unit.weights, unit.means, unit.covariances, log_scale)
 
@@ -238,7 +284,7 @@ class AdaptedStack:
         peak = logits.max(axis=0)
         components, places = np.nonzero(logits >= worst)  # in the order of the components
         weights = logits[components, places] - peak[places]
-        sums = self._sums(matrix[: self._shifts.shape[1]].T, components, places, weights)
+        sums = self._sums(matrix[: self._rows].T, components, places, weights)
         np.maximum(sums, np.finfo(np.float32).tiny, out=sums)
         logits -= peak
         np.maximum(logits, np.float32(-_LARGEST_SHIFT), out=logits)
@@ -262,16 +308,16 @@ class AdaptedStack:
         paired = frames[places]  # (pairs, rows of δ)
         used, starts = np.unique(components, return_index=True)
         ends = np.append(starts[1:], len(places))
-        groups = list(zip(used.tolist(), starts.tolist(), ends.tolist(), strict=True))
+        groups = list(zip(self._shifts.of(used), starts.tolist(), ends.tolist(), strict=True))
         if len(places) * self.n_speakers > _TOGETHER:
             sums = np.zeros((len(frames), self.n_speakers), dtype=np.float32)
-            for component, first, last in groups:
-                sums[places[first:last]] += _powers(paired[first:last] @ self._shifts[component], weights[first:last])
+            for shifts, first, last in groups:
+                sums[places[first:last]] += _powers(paired[first:last] @ shifts, weights[first:last])
             return sums
         # of a short recording the calls would cost more than the work: one for all pairs
         shifted = np.empty((len(places), self.n_speakers), dtype=np.float32)
-        for component, first, last in groups:
-            np.matmul(paired[first:last], self._shifts[component], out=shifted[first:last])
+        for shifts, first, last in groups:
+            np.matmul(paired[first:last], shifts, out=shifted[first:last])
         shifted = _powers(shifted, weights)
         # every frame has C pairs or, where components tie, more
         order = np.argsort(places, kind="stable")

@@ -40,12 +40,12 @@ class Compensated:
     Attributes
     ----------
     world : GaussianMixture
-    jacobians : ndarray, shape (K, n_static, n_static)
+    jacobians : ndarray, shape (K, n_static, n_static), float32
         J of each component: what it makes of moves of the static features and, alike, of their derivatives.
     """
 
     world: GaussianMixture
-    jacobians: Floats
+    jacobians: NDArray[np.float32]
 
 
 def compensated(
@@ -89,18 +89,20 @@ def compensated(
     total = speech + floor + noise
     y = np.where(missing, level, np.log(total))
     left = np.where(missing, 0.0, np.exp(x + gain) / total)
-    # (bands, n·n) of outer products, so that all J are one product
-    outer = np.einsum("mb,bn->bmn", back, forth).reshape(len(forth), -1)
-    # row vectors: c' = c C⁺ᵀ diag(a) Cᵀ, so J is applied from the right
-    jacobians = (left @ outer).reshape(-1, n_static, n_static).swapaxes(1, 2)
+    # J = C diag(a) C⁺ of all components is one product; components come last, where sums over features run fast
+    outer = np.einsum("mb,bn->nmb", back, forth).reshape(-1, len(forth)).astype(np.float32)
+    jacobians = (outer @ left.T.astype(np.float32)).reshape(n_static, n_static, -1)
+    squares = np.square(jacobians)
+    rest = np.square(np.eye(n_static, dtype=np.float32)[:, :, None] - jacobians)
     means = np.empty_like(world.means)
     means[:, :n_static] = world.means[:, :n_static] + (y - x) @ forth
-    squares, rest = np.square(jacobians), np.square(np.eye(n_static) - jacobians)
     variances = np.empty_like(world.means)
     for first in range(0, world.n_features, n_static):
         part = slice(first, first + n_static)
-        variances[:, part] = (squares @ world.variances[:, part, None])[..., 0] + rest @ noise_variance[part]
+        own = np.ascontiguousarray(world.variances[:, part].T, dtype=np.float32)
+        of_noise = np.einsum("ijk,j->ik", rest, noise_variance[part].astype(np.float32))
+        variances[:, part] = (np.einsum("ijk,jk->ik", squares, own) + of_noise).T
         if first:
-            means[:, part] = (jacobians @ world.means[:, part, None])[..., 0]
+            means[:, part] = np.einsum("ijk,jk->ik", jacobians, world.means[:, part].T.astype(np.float32, order="C")).T
     mixture = GaussianMixture.trusted(world.weights, means, variances, world.covariance_type)
-    return Compensated(mixture, jacobians)
+    return Compensated(mixture, jacobians.transpose(2, 0, 1))
