@@ -26,13 +26,13 @@ from speakerid.audio import Recording
 from speakerid.config import Config, TrainingConfig, load_config
 from speakerid.evaluation import OpenSetTrials
 from speakerid.frontend import finish
-from speakerid.mixtures import adapt_each
 from speakerid.scoring import AdaptedStack, MixtureStack
 from speakerid.scoring.calibration import Calibration
 from speakerid.scoring.normalisation import adaptive_s_norm, s_norm, t_norm, z_norm
 from speakerid.workflows.analysis import analyse_for_training
 from speakerid.workflows.cache import FeatureCache
 from speakerid.workflows.evaluate import System, evaluate_system
+from speakerid.workflows.learning import learn_each
 from speakerid.workflows.protocols import read_protocol
 from speakerid.workflows.results import document
 from speakerid.workflows.shipped import shipped_world
@@ -200,9 +200,7 @@ def normalisation() -> str:
         cohort: dict[str, list[np.ndarray]] = {}
         for recording in world_speakers():
             cohort.setdefault(Path(recording.path).parent.name, []).append(read(recording))
-        stack = AdaptedStack(
-            world.mixture, [r[0] for r in adapt_each(list(cohort.values()), world.mixture, config.training)]
-        )
+        stack = AdaptedStack(world.mixture, [r[0] for r in learn_each(list(cohort.values()), config.training, world)])
         for name in ("librispeech-10-open", *IN_TURN):
             errors = normalised(name, stack, cohort, config, cache, read)
             rows.append([f"`{name}`", *errors])
@@ -242,7 +240,7 @@ def normalised(
             continue
     enrolled = [name for name in protocol.models if name in speakers]
     models = AdaptedStack(
-        world.mixture, [r[0] for r in adapt_each([speakers[n] for n in enrolled], world.mixture, config.training)]
+        world.mixture, [r[0] for r in learn_each([speakers[n] for n in enrolled], config.training, world)]
     )
     of_models = np.array([models.mean_ratios(np.concatenate(each)[:300])[0] for each in cohort.values()])
     ratios, of_cohort, judged = [], [], []
@@ -314,7 +312,7 @@ def speed() -> str:
     assert world is not None
     with FeatureCache.from_environment() as cache:
         recordings = [frames_of(r, config=Config(), cache=cache) for r in world_speakers()]
-    adapted = adapt_each(recordings[:100], world.mixture, Config().training)
+    adapted = learn_each([[frames] for frames in recordings[:100]], Config().training, world)
     speakers = [result[0] for result in adapted if isinstance(result, tuple)]
     top = AdaptedStack(world.mixture, speakers, top=10)
     stack = MixtureStack([*speakers, world.mixture])
