@@ -34,7 +34,7 @@ def test_enrolment_in_json_csv_and_table(run: Run, sample: Path, tmp_path: Path)
     for line, row in zip(json_.json, csv_.csv, strict=True):
         assert list(line) == list(row) == ENROL_FIELDS
         assert (line["new"], line["added"], line["already_enrolled"], line["recordings"]) == (True, 3, 0, 3)
-        assert line["components"] == 512
+        assert line["components"] == 1024
         assert 10 < line["speech_seconds"] < 14
         assert row["speaker"] == line["speaker"]
         assert float(row["speech_seconds"]) == pytest.approx(line["speech_seconds"], rel=1e-5)
@@ -115,7 +115,7 @@ def test_list(run: Run, db: Path) -> None:
         assert list(line) == list(row) == [
             "speaker", "recordings", "seconds", "speech_seconds", "components", "created", "changed",
         ]  # fmt: skip
-        assert (line["recordings"], line["components"]) == (3, 512)
+        assert (line["recordings"], line["components"]) == (3, 1024)
         assert 10 < line["speech_seconds"] <= line["seconds"] < 14
         assert dt.datetime.fromisoformat(line["created"]).tzinfo is not None
         assert (row["recordings"], row["created"]) == ("3", line["created"])
@@ -132,7 +132,7 @@ def test_list_of_nobody(run: Run, db: Path) -> None:
 
 def test_show(run: Run, db: Path, sample: Path) -> None:
     (line,) = run("speakers", "show", "José", "--db", db, "--format", "json").json
-    assert (line["speaker"], len(line["recordings"]), line["components"]) == ("José", 3, 512)
+    assert (line["speaker"], len(line["recordings"]), line["components"]) == ("José", 3, 1024)
     assert sorted(Path(r["source"]) for r in line["recordings"]) == sorted((sample / "enroll" / "José").iterdir())
     assert {len(r["content_hash"]) for r in line["recordings"]} == {64}
     history = line["training"]["log_likelihoods"]
@@ -140,7 +140,7 @@ def test_show(run: Run, db: Path, sample: Path) -> None:
     table = run("speakers", "show", "José", "--db", db)
     assert table.status == 0
     assert "José: 3 recordings, 12.3 s" in table.out
-    assert "512 components, adapted from the world model" in table.out
+    assert "1024 components, adapted from the world model" in table.out
     assert table.out.count("jose-enroll-") == 3
 
 

@@ -219,7 +219,7 @@ def test_the_training_record_of_adaptation(enrolled: Path) -> None:
             assert 0 < record["expected_ratio"] < after - before
             mixture, again = store.model(name)
             assert again == record
-            assert mixture.means.shape == (512, 40)
+            assert mixture.means.shape == (1024, 40)
             np.testing.assert_array_equal(mixture.weights, world.weights)
             np.testing.assert_array_equal(mixture.covariances, world.covariances)
 
