@@ -276,7 +276,7 @@ class WorldConfig:
         world has, or more, are all.
     compensation : {"environment", "none"}
         Whether the world model and the speakers are put into the noise and the band of each recording that is asked, where
-        these differ from those of the enrolment.
+        these differ from those of the enrolment. It counts when recordings are asked; stores do not keep it.
     """
 
     file: str = "auto"

@@ -1,13 +1,11 @@
 """The noise and the band of a recording, taken back from its features.
 
 The mel spectrum of the speech frames is taken back from the cepstra, smoothed by their number; energies are relative to the
-level of the loud frames, because c0 is. Of a recording:
+level of the loud frames, because c0 is. Over the speech frames of a recording:
 
-- *noise*: the 5th percentile of each band's energy over the speech frames, raised by what that of stationary noise lies
-  below its mean. Between the sounds of speech a band falls to the noise, in some frames at least, also where nobody pauses.
-  Where it is less over all frames, digital silence apart, it is that: what falls silent with the speaker, as the tail of a
-  room does, is no noise;
-- *level*: the mean of each band's logarithm over the speech frames;
+- *noise*: the 5th percentile of each band's energy, raised by what that of stationary noise lies below its mean. Between the
+  sounds of speech a band falls to the noise, in some frames at least, also where nobody pauses;
+- *level*: the mean of each band's logarithm;
 - *narrow*: nothing in the upper band (:mod:`speakerid.frontend.bandwidth`).
 
 What a question's recording has more of noise than the recordings that were enrolled, and what it lacks of their band, is its
@@ -17,8 +15,9 @@ What a question's recording has more of noise than the recordings that were enro
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -55,7 +54,7 @@ _EMPTY = 0.7  # nats above the floor: nothing was there in the enrolment either
 _MOSTLY = 0.75  # of the bands from an edge outwards
 _DECIBELS = 10.0 / np.log(10.0)
 _NOISE_SECONDS = 20
-_SILENT = 1e-3  # nats from the floor: nothing but the floor is there
+_MOST_FRAMES = 6000  # of a recording, evenly
 _PIECE_SECONDS = 1.0
 
 
@@ -101,6 +100,8 @@ def mel_basis(config: FrontEndConfig) -> MelBasis | None:
         return None
     unit = 1.0 if config.log == "natural" else _DECIBELS
     forth = cosine_transform(config) * unit
+    if np.linalg.matrix_rank(forth) < config.n_static:  # a lifter takes cepstra away
+        return None
     back = np.linalg.pinv(forth)
     noise = np.random.default_rng(0).standard_normal(_NOISE_SECONDS * config.sample_rate).astype(np.float32)
     analysis = SpectralAnalysis(config)
@@ -133,21 +134,19 @@ class Environment:
 
 
 def environment_of(static: StaticFeatures, config: FrontEndConfig) -> Environment | None:
-    """Tell the environment of a recording from its features; None where they do not show it, or nobody speaks."""
+    """Tell the environment of a recording from its features; None where they do not show it, or nobody speaks.
+
+    Only from the speech: what is between and around it may be cut, gated or added.
+    """
     basis = mel_basis(config)
     if basis is None or not static.n_speech:
         return None
-    found = _environment(static.cepstra[static.speech], basis, config)
-    logs = static.cepstra.astype(np.float64) @ basis.back
-    sounding = logs[np.abs(logs - np.log(basis.floor)).max(axis=1) > _SILENT]
-    if not len(sounding):
-        return found
-    noise = np.percentile(sounding, _NOISE_PERCENTILE, axis=0) + basis.below_mean
-    return replace(found, noise=tuple(np.minimum(found.noise, _decibels(noise)).tolist()))
+    speech = np.flatnonzero(static.speech)
+    return _environment(static.cepstra[speech[:: -(-len(speech) // _MOST_FRAMES)]], basis, config)
 
 
 def _environment(speech: NDArray[np.floating[Any]], basis: MelBasis, config: FrontEndConfig) -> Environment:
-    """Tell the environment from the speech frames alone, (n, n_static) or more."""
+    """Tell the environment from speech frames, (n, n_static) or more."""
     cepstra = speech[:, : config.n_static]
     logs = cepstra.astype(np.float64) @ basis.back
     noise = np.percentile(logs, _NOISE_PERCENTILE, axis=0) + basis.below_mean
@@ -176,7 +175,10 @@ def environment_of_speaker(
 def typical_environment(environments: Sequence[Environment]) -> Environment:
     """Of several pieces, or of several speakers: as noisy as three quarters of them."""
     noise = np.percentile([each.noise for each in environments], _ENROLLED_PERCENTILE, axis=0)
-    level = np.array([each.level for each in environments]).mean(axis=0)
+    # exactly summed: their order must not matter
+    level = [
+        math.fsum(values) / len(environments) for values in zip(*(each.level for each in environments), strict=True)
+    ]
     narrow = sum(each.narrow for each in environments)
     return Environment(
         tuple(np.round(noise, 2).tolist()), tuple(np.round(level, 2).tolist()), 2 * narrow > len(environments)
@@ -209,8 +211,8 @@ class Disturbance:
 
     @property
     def noise_db(self) -> float:
-        """Noise beyond the enrolment's, mean over the bands, dB relative to the loud frames."""
-        return float(_DECIBELS * np.log(max(float(self.noise.mean()), 1e-12)))
+        """Noise beyond the enrolment's, all mel bands together, dB relative to the loud frames."""
+        return float(_DECIBELS * np.log(max(float(self.noise.sum()), 1e-12)))
 
 
 def disturbance(asked: Environment, enrolled: Environment, config: FrontEndConfig) -> Disturbance | None:

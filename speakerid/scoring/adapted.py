@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,7 @@ _WORTH_A_THREAD = 1 << 20
 # of what tells a speaker from the world: less is nearly all noise
 _LEAST_LEFT = 0.05
 # components by which that is told
-_HEAVIEST = 64
+_TELLING = 128
 
 
 class _Shifts:
@@ -140,37 +141,45 @@ class AdaptedStack:
             unit = standardised(mixture, self._standardisation)
             shifts[:, :, speaker] = (self._coefficients(unit) - own)[:, : self._rows]
         self._shifts: _Shifts | _MovedShifts = _Shifts(shifts)
-        self._own_information: NDArray[np.float64] | None = None
 
     def within(self, environment: Compensated) -> AdaptedStack:
         """Return the same speakers in the environment that the world model was put into; only where means alone differ.
 
-        A move δ of a speaker's means becomes J δ. Ratios are divided by what is left of Σ_k π_k δ_kᵀ Σ_k⁻¹ δ_k, over the
-        components of the largest π: to second order, what a speaker's own frames are expected to reach is half of that. So
-        they mean what they mean without noise, with more chance in them.
+        A move δ of a speaker's means becomes J δ. Ratios are divided by what is left (:attr:`left`) of
+        Σ_k π_k δ_kᵀ Σ_k⁻¹ δ_k, over the components that hold most of it: to second order, what a speaker's own frames are
+        expected to reach is half of that. So a speaker's own ratio is expected to be what it is without noise; there is
+        more chance in it.
         """
         if not self.only_means:
             raise ValueError("speakers with variances of their own cannot be put into another environment")
         moved = copy.copy(self)
         moved._unit = standardised(environment.world, self._standardisation)
         moved._world = self._coefficients(moved._unit).astype(np.float32)
-        moved._shifts, moved._own_information = _MovedShifts(self, environment, moved._unit), None
-        after = moved._information
-        left = np.divide(after, self._information, out=np.ones_like(after), where=self._information > 0)
+        moved._shifts = _MovedShifts(self, environment, moved._unit)
+        telling, before = self._telling
+        linear = np.stack(moved._shifts.of(telling))[:, : self.n_features]
+        weights = (moved._unit.variances * moved._unit.weights[:, None])[telling].astype(np.float32)
+        after = weights.ravel() @ np.square(linear, out=linear).reshape(weights.size, -1)
+        left = np.divide(after, before, out=np.ones_like(before), where=before > 0)
         moved._left = np.maximum(left, _LEAST_LEFT).astype(np.float32)
         return moved
 
     @property
-    def _information(self) -> NDArray[np.float64]:
-        """Return Σ π δᵀ Σ⁻¹ δ over the heaviest components for each speaker, but for a factor."""
-        if self._own_information is None:
-            heaviest = np.sort(np.argsort(-self._unit.weights, kind="stable")[:_HEAVIEST])
-            linear = np.stack(self._shifts.of(heaviest))[:, : self.n_features]
-            weights = (self._unit.variances * self._unit.weights[:, None])[heaviest].astype(np.float32)
-            np.square(linear, out=linear)
-            total = weights.ravel() @ linear.reshape(weights.size, -1)
-            self._own_information = total.astype(np.float64)
-        return self._own_information
+    def left(self) -> NDArray[np.float32]:
+        """What ratios were divided by, (n_speakers,); 1 where nothing was made up for."""
+        return np.ones(self.n_speakers, dtype=np.float32) if self._left is None else self._left
+
+    @cached_property
+    def _telling(self) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        """Components that say most of who speaks, of all speakers together, and what they hold of each: (n,), (n, S)."""
+        assert isinstance(self._shifts, _Shifts)
+        weights = (self._unit.variances * self._unit.weights[:, None]).astype(np.float32)
+        of_each = np.empty((self.n_components, self.n_speakers))
+        for component, weight in enumerate(weights):
+            of_each[component] = weight @ np.square(self._shifts.table[component, : self.n_features])
+        shares = of_each / np.maximum(of_each.sum(axis=0), np.finfo(np.float64).tiny)
+        chosen = np.sort(np.argsort(-shares.sum(axis=1), kind="stable")[:_TELLING])
+        return chosen, of_each[chosen].sum(axis=0)
 
     @property
     def _scale(self) -> NDArray[np.float64]:

@@ -5,8 +5,9 @@ floor that the front end adds, E the noise and g a gain, the band's mean in the 
 
     y = log((e^x − f)·e^g + f + E),  and  a = dy/dx = e^(x + g) / e^y
 
-says how much of a small change of the speech is left: 1 far above the noise, 0 far below it. A band that the recording's
-channel does not pass has y as it was measured, and a = 0. In cepstra, with C the cosine transform and C⁺ its inverse,
+says how much of a small change of the speech is left: 1 far above the noise, 0 far below it, never more than 1. A band that
+the recording's channel does not pass has y as it was measured, and a = 0. In cepstra, with C the cosine transform and C⁺ its
+inverse,
 
     μ' = μ + C (y − x),  J = C diag(a) C⁺,  Δμ' = J Δμ,  Σ' = J Σ Jᵀ + (I − J) Σ_noise (I − J)ᵀ (its diagonal),
 
@@ -30,6 +31,7 @@ __all__ = ["Compensated", "compensated"]
 
 Floats = NDArray[np.float64]
 
+_LEAST_VARIANCE = 1e-3  # of the world's own
 _LEAST_SPEECH = 0.01  # of the floor: what a mean below the floor is taken for
 
 
@@ -88,7 +90,8 @@ def compensated(
     speech = np.maximum(np.exp(x) - floor, _LEAST_SPEECH * floor) * np.exp(gain)
     total = speech + floor + noise
     y = np.where(missing, level, np.log(total))
-    left = np.where(missing, 0.0, np.exp(x + gain) / total)
+    # near the floor a gain would lift what is said to more than was said
+    left = np.where(missing, 0.0, np.minimum(np.exp(x + gain) / total, 1.0))
     # J = C diag(a) C⁺ of all components is one product; components come last, where sums over features run fast
     outer = np.einsum("mb,bn->nmb", back, forth).reshape(-1, len(forth)).astype(np.float32)
     jacobians = (outer @ left.T.astype(np.float32)).reshape(n_static, n_static, -1)
@@ -101,7 +104,7 @@ def compensated(
         part = slice(first, first + n_static)
         own = np.ascontiguousarray(world.variances[:, part].T, dtype=np.float32)
         of_noise = np.einsum("ijk,j->ik", rest, noise_variance[part].astype(np.float32))
-        variances[:, part] = (np.einsum("ijk,jk->ik", squares, own) + of_noise).T
+        variances[:, part] = np.maximum(np.einsum("ijk,jk->ik", squares, own) + of_noise, _LEAST_VARIANCE * own).T
         if first:
             means[:, part] = np.einsum("ijk,jk->ik", jacobians, world.means[:, part].T.astype(np.float32, order="C")).T
     mixture = GaussianMixture.trusted(world.weights, means, variances, world.covariance_type)

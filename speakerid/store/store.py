@@ -50,6 +50,7 @@ __all__ = ["Store", "settings_rows"]
 
 # nats a frame: of a record somebody else may have written, such that sums and squares stay finite
 _LARGEST, _LARGEST_RATIO = 1e300, 1e6
+_LARGEST_DECIBELS = 500.0
 
 _COPIED = {
     "recordings": "content_hash, source, session, source_rate, seconds, speech_seconds, enrolled, n_frames, n_static,"
@@ -615,7 +616,7 @@ def _is_environment(value: object) -> bool:
     noise, level = value.get("noise"), value.get("level")
     if not isinstance(noise, list) or not isinstance(level, list) or len(noise) != len(level):
         return False
-    return all(_is_number(v) and abs(v) <= _LARGEST_RATIO for v in (*noise, *level))
+    return all(_is_number(v) and abs(v) <= _LARGEST_DECIBELS for v in (*noise, *level))
 
 
 def _now() -> str:

@@ -4,7 +4,7 @@
 8 bytes       ``SPKWORLD``
 4 bytes       length of the header, little-endian
 header        JSON in ASCII: ``format`` 1, ``front_end``, ``components``, ``features`` and what is known about the
-              training (see :class:`World`); ``parts``, if there are several
+              training (see :class:`World`); with ``parts``, if there are several, it is ``format`` 2
 arrays        little-endian float32: weights (K,), means (K, d), variances (K, d)
 32 bytes      SHA-256 of everything before
 ============  ========================================================================================================
@@ -35,7 +35,9 @@ from speakerid.store.rows import mixture_from_blobs, mixture_to_blobs
 __all__ = ["World", "WorldPart", "check_writable", "is_world_file", "read_world", "write_world"]
 
 _MAGIC = b"SPKWORLD"
-_FORMAT, _DIGEST = 1, 32
+_DIGEST = 32
+# an older program would overlook parts and learn other speakers
+_FORMAT, _WITH_PARTS = 1, 2
 _LARGEST_FILE = 1 << 28
 _LARGEST_HEADER = 1 << 24
 
@@ -87,7 +89,7 @@ class World:
     def to_bytes(self) -> bytes:
         """The file."""
         header = {
-            "format": _FORMAT,
+            "format": _WITH_PARTS if self.parts else _FORMAT,
             "front_end": to_dict(self.front_end),
             "components": self.mixture.n_components,
             "features": self.mixture.n_features,
@@ -135,7 +137,7 @@ def _parsed(data: bytes) -> World:
     if length > min(_LARGEST_HEADER, len(data)):
         raise ValueError("a header longer than the file")
     header = json.loads(data[begin : begin + length].decode("utf-8"))
-    if header["format"] != _FORMAT:
+    if type(header["format"]) is not int or header["format"] != (_WITH_PARTS if header.get("parts") else _FORMAT):
         raise ValueError(f"format {header['format']!r} is of a newer speakerid; update this one")
     front_end = from_stored(FrontEndConfig, header["front_end"])
     k, d, about = header["components"], header["features"], header["about"]
@@ -216,12 +218,19 @@ def write_world(path: str | os.PathLike[str], world: World) -> None:
 
     Raises
     ------
+    WorldError
+        It is too large to be read again.
     OSError
         It cannot be written; the error names `path`.
     """
+    data = world.to_bytes()
+    if len(data) > _LARGEST_FILE:
+        raise WorldError(
+            f"{path}: a world model of {len(data) >> 20} MiB, and more than {_LARGEST_FILE >> 20} cannot be read"
+        )
     temporary = _temporary(path)
     try:
-        temporary.write_bytes(world.to_bytes())
+        temporary.write_bytes(data)
         temporary.replace(path)
     except OSError as error:
         error.filename = os.fspath(path)

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from speakerid.errors import RecordingError, StoreError, UsageError
 from speakerid.frontend import Features, StaticFeatures, finish
 from speakerid.frontend.bandwidth import is_narrow
 from speakerid.frontend.environment import (
+    Disturbance,
     Environment,
     MelBasis,
     disturbance,
@@ -198,13 +199,23 @@ class Unjudged:
 # column of the speaker or None, and seconds from and to
 _Stretch = tuple[int | None, float, float]
 
+
+class _Scored(NamedTuple):
+    """Mean log-likelihoods of the speakers and of the world model, who speaks when if several do, what was made up for."""
+
+    log_likelihoods: NDArray[np.float64]
+    of_world: float | None
+    stretches: tuple[_Stretch, ...] = ()
+    disturbed: Disturbance | None = None
+
+
 _NARROW = "nothing in the upper band, as on a telephone, and the speakers are enrolled with it"
 _NARROW_REFUSED = (
     f"{_NARROW}; ask with a recording of the full band, or enrol recordings like this one as well, of every speaker"
 )
 _NARROW_DOUBTED = (
     f"{_NARROW}: scored by the bands that are there, and enrolled voices may come out as unknown; enrol recordings like "
-    "this one as well"
+    "this one as well, of every speaker"
 )
 
 
@@ -238,7 +249,7 @@ def _enrolled_band(store: Store) -> Band | None:
 
 
 def _enrolled_environment(records: Sequence[Mapping[str, Any] | None], basis: MelBasis | None) -> Environment | None:
-    """Where the speakers were recorded, of those of whom it is known."""
+    """Where the speakers were recorded; None if it is not known of all, as in a store of before."""
     if basis is None:
         return None
     found = [
@@ -246,7 +257,7 @@ def _enrolled_environment(records: Sequence[Mapping[str, Any] | None], basis: Me
         for record in records
         if record is not None and len(record["noise"]) == len(basis.forth)
     ]
-    return typical_environment(found) if found else None
+    return typical_environment(found) if found and len(found) == len(records) else None
 
 
 def where_of(source: Source) -> dict[str, Any]:
@@ -380,43 +391,46 @@ class Identifier:
 
         With `world` that of the world model follows.
         """
-        scores, of_world, _turns = self._scores(analysis)
+        scores, of_world, *_rest = self._scores(analysis)
         return np.append(scores, of_world) if world and of_world is not None else scores
 
-    def _scores(self, analysis: Analysis) -> tuple[NDArray[np.float64], float | None, tuple[_Stretch, ...]]:
-        """Mean log-likelihoods of the speakers, that of the world model if there is one, and who speaks if several do."""
+    def _scores(self, analysis: Analysis) -> _Scored:
+        """Score the speech frames of a recording against everybody."""
         features = finish(analysis.static, self.front_end)
         frames = features.speech_values
         if self._adapted is None:
             scores = self._stack.mean_log_likelihoods(frames)
-            return scores, None if self._world is None else float(self._world.mean_log_likelihoods(frames)[0]), ()
+            return _Scored(scores, None if self._world is None else float(self._world.mean_log_likelihoods(frames)[0]))
         block = max(round(_BLOCK_SECONDS / features.frame_shift), -(-len(frames) // _MOST_BLOCKS), 1)
         starts = np.arange(0, len(frames), block)
-        ratios, of_world = self._within(analysis.static).block_ratios(frames, starts)
+        stack, disturbed = self._within(analysis.static)
+        ratios, of_world = stack.block_ratios(frames, starts)
         total = float(of_world.sum()) / len(frames)
         stretches: tuple[_Stretch, ...] = ()
         if self.calibration is not None:
             counts = np.diff(starts, append=len(frames))
-            turns = several_voices(ratios, counts, features.frame_shift, self.calibration, self.expected)
+            # a second alone: what noise takes from it must not be made up for, as then chance looks like another voice
+            plain = ratios * stack.left
+            turns = several_voices(plain, counts, features.frame_shift, self.calibration, self.expected)
             stretches = _on_the_clock(turns, starts, features)
-        return ratios.sum(axis=0) / len(frames) + total, total, stretches
+        return _Scored(ratios.sum(axis=0) / len(frames) + total, total, stretches, disturbed)
 
-    def _within(self, static: StaticFeatures) -> AdaptedStack:
-        """Return the speakers in the environment of a recording."""
+    def _within(self, static: StaticFeatures) -> tuple[AdaptedStack, Disturbance | None]:
+        """Return the speakers in the environment of a recording, and what there is to make up for."""
         assert self._adapted is not None
         basis = mel_basis(self.front_end)
         found = environment_of(static, self.front_end) if self._environment is not None else None
         if basis is None or found is None or self._environment is None:
-            return self._adapted
+            return self._adapted, None
         disturbed = disturbance(found, self._environment, self.front_end)
         if disturbed is None:
-            return self._adapted
+            return self._adapted, None
         world = compensated(
             self._world_mixture, back=basis.back, forth=basis.forth, floor=basis.floor,
             noise_variance=basis.noise_variance, noise=disturbed.noise, gain=disturbed.gain,
             missing=disturbed.missing, level=disturbed.level,
         )  # fmt: skip
-        return self._adapted.within(world)
+        return self._adapted.within(world), disturbed
 
     def identify(
         self,
@@ -572,13 +586,14 @@ class Identifier:
         except RecordingError as error:
             lengths = (analysis.speech_seconds, analysis.seconds) if analysis else (None, None)
             return Unjudged(error.reason, located(source, str(error)), *lengths)
-        log_likelihoods, of_world, stretches = self._scores(analysis)
+        log_likelihoods, of_world, stretches, disturbed = self._scores(analysis)
         lengths = (analysis.speech_seconds, analysis.seconds)
         evidence = self._evidence(log_likelihoods, of_world, analysis.speech_seconds)
         narrow = self._enrolled_band == "wide" and bool(is_narrow(analysis.static, self.front_end))
+        made_up_for = disturbed is not None and bool(disturbed.missing.any())
         warning = self._warning(source, analysis, lacks_band=narrow)
         judged = Judged(log_likelihoods, of_world, evidence, warning, *lengths)
-        if narrow and self._environment is None:
+        if narrow and not made_up_for:
             return Unjudged("band", located(source, f"{source.label}: {_NARROW_REFUSED}"), *lengths, judged)
         if stretches:
             message = f"{source.label}: {self._voices(stretches)}; cut the recording at the changes"

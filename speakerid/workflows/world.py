@@ -10,8 +10,9 @@ believed as far as they are right; one training at a time has the folder.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,6 +40,10 @@ from speakerid.workflows.enroll import Problem
 from speakerid.workflows.gather import Gathered
 from speakerid.workflows.outputs import refuse_inputs
 from speakerid.workflows.world_work import FRAMES_A_COMPONENT, NAMES, Found, WorldWork, exclusive, has_journal
+
+_LARGEST = 1e15
+# so many equal parts are named one by one
+_WRITTEN_OUT = 3
 
 __all__ = ["WorldReport", "gather_for_world", "join_worlds", "kept_in", "train_world"]
 
@@ -237,12 +242,10 @@ def join_worlds(
         np.concatenate([each.covariances for each in mixtures]),
     )
     about = {
-        "recordings": sum(world.about.get("recordings", 0) for world in worlds),
-        "speech_seconds": round(sum(world.about.get("speech_seconds", 0.0) for world in worlds), 3),
-        "frames": sum(world.about.get("frames", 0) for world in worlds),
+        **{name: _added(worlds, name) for name in ("recordings", "speech_seconds", "frames")},
         "licence": "; ".join(dict.fromkeys(filter(None, (str(world.about.get("licence", "")) for world in worlds)))),
-        "degradations": " + ".join(str(world.about.get("degradations", "")) or "none" for world in worlds),
-        "joined": " + ".join(f"{part.components}{' in rooms' if part.rooms else ''}" for part in parts),
+        "degradations": _listed(str(world.about.get("degradations", "")) or "none" for world in worlds),
+        "joined": _listed(f"{part.components}{' in rooms' if part.rooms else ''}" for part in parts),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "version": __version__,
     }
@@ -250,6 +253,18 @@ def join_worlds(
     joined = World.from_bytes(joined.to_bytes(), where="the joined world model")
     write_world(output, joined)
     return joined
+
+
+def _added(worlds: Sequence[World], name: str) -> float:
+    """Add what is said about worlds; as anything may be written there, what is a number."""
+    values = (world.about.get(name, 0) for world in worlds)
+    return round(sum(value for value in values if isinstance(value, int | float) and abs(value) < _LARGEST), 3)
+
+
+def _listed(texts: Iterable[str]) -> str:
+    """Texts with a plus between, equal neighbours as one."""
+    groups = [(text, len(list(same))) for text, same in itertools.groupby(texts)]
+    return " + ".join(f"{n} × ({text})" if n > _WRITTEN_OUT else " + ".join([text] * n) for text, n in groups)
 
 
 def _trained_in_rooms(world: World) -> bool:

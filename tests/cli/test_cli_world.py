@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from speakerid.config import FrontEndConfig, to_dict
+from speakerid.store import read_world, write_world
 
 Run = Callable[..., Any]
 
@@ -263,6 +265,17 @@ def test_worlds_are_joined(run: Run, world: Path, in_rooms: Path, tmp_path: Path
     assert found["front_end"] == first["front_end"]
     shown = run("world", "show", output)
     assert "8 + 4 in rooms" in shown.out
+
+
+def test_what_is_said_of_worlds_may_be_anything(run: Run, world: Path, tmp_path: Path) -> None:
+    strange = tmp_path / "strange.gmm"
+    about = {"recordings": "many", "speech_seconds": 10**400, "frames": 7, "degradations": 3}
+    write_world(strange, dataclasses.replace(read_world(world), about=about))
+    outcome = run("world", "join", *[strange] * 5, "--output", tmp_path / "both.gmm")
+    assert (outcome.status, outcome.err) == (0, "")
+    assert outcome.out.endswith(" 40 components in 5 parts: 5 × (8)\n")
+    (found,) = run("world", "show", tmp_path / "both.gmm", "--format", "json").json
+    assert (found["recordings"], found["speech_seconds"], found["frames"]) == (0, 0, 35)
 
 
 def test_worlds_that_are_all_of_rooms_or_none_are_plain_parts(

@@ -71,7 +71,7 @@ def test_parts_are_kept_and_count() -> None:
     joined = dataclasses.replace(make(), parts=(WorldPart(1), WorldPart(2, rooms=True)))
     header, arrays = parts(joined.to_bytes())
     assert header["parts"] == [{"components": 1, "rooms": False}, {"components": 2, "rooms": True}]
-    assert (arrays, {name: header[name] for name in HEADER}) == (ARRAYS, HEADER)
+    assert (arrays, {name: header[name] for name in HEADER}) == (ARRAYS, HEADER | {"format": 2})
     again = World.from_bytes(joined.to_bytes(), where="x")
     assert again.parts == joined.parts
     assert again.digest == joined.digest
@@ -214,10 +214,14 @@ def test_a_header_that_lacks_something(key: str) -> None:
 HEADER, ARRAYS = parts(WHOLE)
 
 
+def in_parts(value: Any) -> bytes:
+    return put_together(HEADER | {"format": 2, "parts": value}, ARRAYS)
+
+
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        (put_together(HEADER | {"format": 2}, ARRAYS), "format 2 is of a newer speakerid; update this one"),
+        (put_together(HEADER | {"format": 3}, ARRAYS), "format 3 is of a newer speakerid; update this one"),
         (put_together(HEADER | {"components": 4}, ARRAYS), "60 bytes of arrays for 4 components of 2 features"),
         (put_together(HEADER | {"components": True}, ARRAYS), "a header of other types"),
         (put_together(HEADER | {"components": 3.0}, ARRAYS), "a header of other types"),
@@ -228,11 +232,13 @@ HEADER, ARRAYS = parts(WHOLE)
         (put_together(HEADER | {"about": {"frames": float("nan")}}, ARRAYS), "a header of other types"),
         (put_together(HEADER | {"front_end": {"cepstra": 2, "x": 1}}, ARRAYS), "unknown setting 'x'"),
         (put_together(HEADER | {"front_end": {"cepstra": 0}}, ARRAYS), "cepstra = 0"),
-        (put_together(HEADER | {"parts": [{"components": 2, "rooms": True}]}, ARRAYS), "parts of [2] components, of 3"),
-        (put_together(HEADER | {"parts": [{"components": 3, "rooms": 1}]}, ARRAYS), "a header of other types"),
-        (put_together(HEADER | {"parts": [{"components": -1, "rooms": True}] * 2}, ARRAYS), "a header of other types"),
-        (put_together(HEADER | {"parts": {"components": 3}}, ARRAYS), "a header of other types"),
-        (put_together(HEADER | {"parts": [3]}, ARRAYS), "a header of other types"),
+        (put_together(HEADER | {"parts": [{"components": 3, "rooms": False}]}, ARRAYS), "format 1 is"),
+        (put_together(HEADER | {"format": 2}, ARRAYS), "format 2 is"),
+        (in_parts([{"components": 2, "rooms": True}]), "parts of [2] components, of 3"),
+        (in_parts([{"components": 3, "rooms": 1}]), "a header of other types"),
+        (in_parts([{"components": -1, "rooms": True}] * 2), "a header of other types"),
+        (in_parts({"components": 3}), "a header of other types"),
+        (in_parts([3]), "a header of other types"),
         (put_together(HEADER, ARRAYS, length=0xFFFFFFFF), "a header longer than the file"),
         (put_together(HEADER, ARRAYS, length=len(WHOLE)), "cannot be read"),
         (put_together(HEADER, ARRAYS, length=0), "cannot be read"),
