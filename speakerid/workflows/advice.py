@@ -1,7 +1,8 @@
 """Enrolment advice: what the enrolled recordings themselves say about what to expect of them.
 
 Recordings are scored against their own speaker without them (``held_out`` in the training record) and against the models of
-all others, as ratios to the world model, nats a frame. From these come four kinds of advice:
+all others, as ratios to the world model, nats a frame. From these, the amounts of speech and the noise come five kinds of
+advice:
 
 - *amount*: whether there is enough speech;
 - *recordings* that do not sound like the speaker's others. With h_i held out, m the median of the others' and b_i the
@@ -10,7 +11,8 @@ all others, as ratios to the world model, nats a frame. From these come four kin
 - *neighbours*: speakers a and b have the likeness (l_ab + l_ba) / (τ_a + τ_b), where l_ab is the mean ratio of a's
   recordings to b's model and τ the mean of their own held-out ratios, of recordings that sound like the speaker: about 1
   when they are one person, mostly below 0.3 when they are not;
-- *inequality*: the largest amount of speech over the smallest.
+- *inequality*: the largest amount of speech over the smallest;
+- *surroundings* that are others' (:mod:`speakerid.workflows.surroundings`).
 
 The limits were chosen by measurement; ``docs/advice.md`` has the rates.
 """
@@ -31,6 +33,7 @@ from speakerid.frontend import finish
 from speakerid.parallel import effective_jobs, map_in_order, one_blas_thread
 from speakerid.scoring import AdaptedStack
 from speakerid.store import RecordingRow, Store, normal_name
+from speakerid.workflows.surroundings import Apart, apart_from_others
 
 __all__ = [
     "LITTLE_SECONDS",
@@ -169,12 +172,15 @@ class AdviceReport:
         The speakers were adapted from a world model; only such can be compared.
     skipped : str or None
         Why speakers were not compared, if there is a reason worth saying.
+    apart : tuple of Apart
+        Speakers of the store who were enrolled elsewhere than the others, when one of these speakers was.
     """
 
     speakers: tuple[Advice, ...] = ()
     inequality: Inequality | None = None
     adapted: bool = True
     skipped: str | None = None
+    apart: tuple[Apart, ...] = ()
 
 
 # decisions ------------------------------------------------------------------------------------------------------------
@@ -357,7 +363,7 @@ def advise(
             )
             for name, material in materials.items()
         )
-    return AdviceReport(speakers, unequal, adapted, skipped)
+    return AdviceReport(speakers, unequal, adapted, skipped, apart_from_others(records, chosen))
 
 
 def _material(store: Store, name: str, record: Mapping[str, Any]) -> _Material:

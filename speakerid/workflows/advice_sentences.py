@@ -14,11 +14,14 @@ from speakerid.workflows.advice import (
     Neighbour,
     RecordingAdvice,
 )
+from speakerid.workflows.surroundings import Apart
 
 __all__ = ["sentences"]
 
 # lines of one kind
 _MOST_LINES = 4
+# names in a line
+_LISTED = 3
 
 
 def sentences(report: AdviceReport, *, most: int = _MOST_LINES) -> list[str]:
@@ -43,6 +46,7 @@ def sentences(report: AdviceReport, *, most: int = _MOST_LINES) -> list[str]:
     lines += _limited(ordered, most, "pairs of speakers sound alike: speakerid speakers show NAME")
     if report.inequality is not None:
         lines.append(_about_inequality(report.inequality, adapted=report.adapted))
+    lines += map(_about_surroundings, report.apart)
     if report.skipped is not None:
         lines.append(report.skipped)
     return lines
@@ -97,6 +101,19 @@ def _about_pair(speaker: str, other: Neighbour) -> str:
         f"{speaker} and {other.speaker} sound alike and are easily confused: enrol more speech of both, "
         "or, if they are one person, under one name"
     )
+
+
+def _about_surroundings(apart: Apart) -> str:
+    listed = ", ".join(apart.speakers[:_LISTED]) + (", ..." if len(apart.speakers) > _LISTED else "")
+    who = f"{listed} ({len(apart.speakers)} of {apart.of} speakers)"
+    there = {
+        "noisy": "in much more noise than most others: questions in noise",
+        "quiet": "in much less noise than most others: questions without noise",
+        "narrow": "without the upper band, as by telephone, unlike the others: questions by telephone",
+        "wide": "with the upper band, unlike the others: questions that have it",
+    }[apart.where]
+    verb = "is" if len(apart.speakers) == 1 else "are"
+    return f"{who} {verb} enrolled {there} may be taken for theirs; enrol everybody in the same places"
 
 
 def _about_inequality(unequal: Inequality, *, adapted: bool) -> str:
