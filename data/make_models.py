@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import functools
 import json
 import os
 import sys
@@ -117,8 +118,14 @@ def enrolled(protocol: str) -> dict[str, list[Recording]]:
     return speakers
 
 
-def halves(cache: FeatureCache, config: Config) -> Iterator[CalibrationData]:
+@functools.cache
+def halves(config: Config) -> tuple[CalibrationData, ...]:
     """Half of the world's LibriSpeech speakers each, scored against a world of the other half."""
+    with FeatureCache.from_environment() as cache:
+        return tuple(_halves(cache, config))
+
+
+def _halves(cache: FeatureCache, config: Config) -> Iterator[CalibrationData]:
     recordings = world_recordings()
     read = [r for r in recordings if "librispeech" in r.path]
     names = sorted({Path(r.path).parent.name for r in read})
@@ -142,7 +149,7 @@ def make_calibration(output: Path, *, leave_out: str | None = None) -> None:
         chosen = [protocol for protocol in PROTOCOLS if leave_out is None or leave_out not in protocol]
         data.extend(held_out(enrolled(protocol), config, world, cache, SEED) for protocol in chosen)
         if leave_out != "librispeech-251":
-            data.extend(halves(cache, config))
+            data.extend(halves(config))
     about = {
         "fitted_to": ", ".join(p for p in PROTOCOLS if leave_out is None or leave_out not in p)
         + " (what they enrol)"

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import shutil
+import sqlite3
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +17,7 @@ import soxr
 
 import speakerid
 from speakerid.audio import Recording, parse_degradation
+from speakerid.audio.degradations import degrade
 from speakerid.config import Config, WorldConfig
 from speakerid.parallel import one_blas_thread
 from speakerid.workflows.analysis import Waveform, analyse
@@ -114,6 +121,41 @@ def test_noise_is_made_up_for(enrolled: Path, identifier: Identifier, sample: Pa
             margins.append(own - max(found.values()))
         right.append(float(np.mean(margins)))
     assert right[0] > max(right[1], 0.0)
+
+
+def test_a_store_of_before_goes_on_as_it_was_until_all_are_learned_anew(
+    enrolled: Path, identifier: Identifier, sample: Path, tmp_path: Path, run: Callable[..., Any]
+) -> None:
+    path = tmp_path / "before.db"
+    shutil.copyfile(enrolled, path)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        ((text,),) = connection.execute(
+            "SELECT record FROM models JOIN speakers ON speaker_id = id WHERE name = 'Tom'"
+        ).fetchall()
+        record = json.loads(text)
+        del record["environment"]
+        connection.execute(
+            "UPDATE models SET record = ? WHERE speaker_id = (SELECT id FROM speakers WHERE name = 'Tom')",
+            (json.dumps(record),),
+        )
+        connection.commit()
+    asked = Recording(str(sample / "test" / "alice-1.flac"), degradation=parse_degradation("noise:10:pink"))
+    before = Identifier.open(path).identify(asked)
+    plain = Identifier.open(enrolled, config=Config(world=WorldConfig(compensation="none")))
+    assert before.scores == plain.identify(asked).scores
+    # whom it is not known of gets another recording
+    assert run("enroll", sample / "test" / "tom-2.flac", "--speaker", "Tom", "--db", path).status == 0
+    after = {score.speaker: score.log_likelihood for score in Identifier.open(path).identify(asked).scores}
+    now = {score.speaker: score.log_likelihood for score in identifier.identify(asked).scores}
+    then = {score.speaker: score.log_likelihood for score in before.scores}
+    assert abs(after["Alice"] - now["Alice"]) < 0.1 * abs(after["Alice"] - then["Alice"])
+
+
+def test_noise_that_one_voice_speaks_in_is_no_second_voice(identifier: Identifier, sample: Path) -> None:
+    for name in ("aino", "robert", "tom"):
+        for text in ("noise:10:pink", "noise:10:machine"):
+            samples = degrade(voice(sample, name), 16000, parse_degradation(text), seed=1, key=name)
+            assert as_asked(identifier, samples).reason != "several_voices"
 
 
 def test_a_narrow_band_is_answered_where_the_enrolment_is_narrow(tmp_path: Path, small: Path, sample: Path) -> None:
