@@ -79,21 +79,21 @@ class _MovedShifts:
 
     def _moved(self, components: NDArray[np.intp]) -> NDArray[np.float32]:
         before = self._before[components]
-        after = np.empty_like(before)
-        jacobians = self._jacobians[components]
+        n, _rows, n_speakers = before.shape
+        # (n, i, j), from (n, n, K) as they are in memory
+        jacobians = np.ascontiguousarray(self._jacobians.transpose(1, 2, 0)[:, :, components].transpose(2, 0, 1))
         n_static = jacobians.shape[1]
-        means, variances = self._means[components], self._variances[components]
-        constant = np.zeros((len(components), 1, before.shape[2]), dtype=np.float32)
-        for first in range(0, self._n_features, n_static):
-            part = slice(first, first + n_static)
-            factors = jacobians * self._into[components, None, part]
-            factors *= self._out[components, part, None]
-            linear = np.matmul(factors, before[:, part], out=after[:, part])
-            half = linear * (np.float32(0.5 / LOG2E) * variances[:, part, None])
-            half += means[:, part, None]
-            half *= linear
-            constant -= half.sum(axis=1, keepdims=True)
-        after[:, self._n_features] = constant[:, 0]
+        n_parts = self._n_features // n_static
+        # statics and their derivatives side by side: small products cost more by their number than by their size
+        beside = before[:, : self._n_features] * self._into[components, :, None]
+        beside = beside.reshape(n, n_parts, n_static, n_speakers).transpose(0, 2, 1, 3).reshape(n, n_static, -1)
+        moved = (jacobians @ beside).reshape(n, n_static, n_parts, n_speakers).transpose(0, 2, 1, 3)
+        after = np.empty_like(before)
+        linear = after[:, : self._n_features]
+        np.multiply(moved.reshape(n, self._n_features, n_speakers), self._out[components, :, None], out=linear)
+        half = linear * (np.float32(0.5 / LOG2E) * self._variances[components, :, None])
+        half += self._means[components, :, None]
+        after[:, self._n_features] = -np.einsum("kds,kds->ks", half, linear)
         return after
 
 
