@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 import speakerid
-from benchmarks.strangers import IN_TURN, percent, protocols, table, write_part
+from benchmarks.strangers import IN_TURN, interval, percent, protocols, table, write_part
 from speakerid.audio import Recording
 from speakerid.config import Config, FrontEndConfig, WorldConfig
 from speakerid.mixtures import GaussianMixture
@@ -154,7 +154,10 @@ def by_protocol() -> str:
     """The default settings on every protocol."""
     conditions = in_confirmation()
     found = ask(as_they_are(), conditions, Config())
-    rows = [[f"`{n}`", *(percent(found[n, c]["top1"]) for c in ("clean", *conditions))] for n in PROTOCOLS]
+    rows = []
+    for name in PROTOCOLS:
+        results = [found[name, condition] for condition in ("clean", *conditions)]
+        rows.append([f"`{name}`", *(f"{percent(r['top1'])} ({interval(r['top1_ci95'])})" for r in results)])
     return table(["protocol", "clean", *conditions], rows)
 
 
