@@ -20,8 +20,7 @@ from typing import Any
 import numpy as np
 
 import speakerid
-from benchmarks.strangers import IN_TURN, interval, percent, protocols, table, write_part
-from speakerid.audio import Recording
+from benchmarks.strangers import IN_TURN, interval, percent, protocols, table, world_recordings, write_part
 from speakerid.config import Config, FrontEndConfig, WorldConfig
 from speakerid.mixtures import GaussianMixture
 from speakerid.store import World, write_world
@@ -59,9 +58,7 @@ def systems(folder: Path) -> Iterator[tuple[str, Config]]:
     ends = np.cumsum([0, *(part.components for part in world.parts)])
     for number, name in enumerate(("quiet", "rooms")):
         write_world(folder / f"{name}.gmm", only(world, slice(ends[number], ends[number + 1])))
-    with (protocols() / "world.csv").open(encoding="utf-8", newline="") as file:
-        recordings = [Recording(str(protocols() / row["path"])) for row in csv.DictReader(file)]
-    train_world(recordings, Config(front_end=PLAIN), output=folder / "plain.gmm", components=256)
+    train_world(world_recordings(), Config(front_end=PLAIN), output=folder / "plain.gmm", components=256)
     yield (
         "plain: a world of 256, Δ and ΔΔ, mean-free c0",
         with_world(Config(front_end=PLAIN), folder / "plain.gmm", compensation="none"),

@@ -14,7 +14,7 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -214,11 +214,13 @@ def frames_of(recording: Recording, *, config: Config, cache: FeatureCache) -> n
     return finish(found.static, config.front_end).speech_values
 
 
-def world_speakers() -> Iterator[Recording]:
+def world_recordings() -> list[Recording]:
     with (protocols() / "world.csv").open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            if "librispeech" in row["path"]:
-                yield Recording(str(protocols() / row["path"]))
+        return [Recording(str(protocols() / row["path"])) for row in csv.DictReader(file)]
+
+
+def world_speakers() -> list[Recording]:
+    return [recording for recording in world_recordings() if "librispeech" in recording.path]
 
 
 def normalised(

@@ -209,11 +209,6 @@ class Disturbance:
     missing: NDArray[np.bool_]
     level: Floats
 
-    @property
-    def noise_db(self) -> float:
-        """Noise beyond the enrolment's, all mel bands together, dB relative to the loud frames."""
-        return float(_DECIBELS * np.log(max(float(self.noise.sum()), 1e-12)))
-
 
 def disturbance(asked: Environment, enrolled: Environment, config: FrontEndConfig) -> Disturbance | None:
     """Compare a question's recording with the enrolled ones; None where there is nothing to make up for."""

@@ -29,7 +29,7 @@ _LEAST_SPEECH = 0.01  # of the floor
 
 
 def in_a_room(frames: NDArray[np.floating[Any]], config: FrontEndConfig) -> NDArray[np.float32]:
-    """Return features as they would be in a room of medium size, half of its energy being reflections.
+    """Return features as they would be in a room of medium size, reflections having half the energy of the direct sound.
 
     Parameters
     ----------

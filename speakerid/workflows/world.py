@@ -41,11 +41,12 @@ from speakerid.workflows.gather import Gathered
 from speakerid.workflows.outputs import refuse_inputs
 from speakerid.workflows.world_work import FRAMES_A_COMPONENT, NAMES, Found, WorldWork, exclusive, has_journal
 
+__all__ = ["WorldReport", "gather_for_world", "join_worlds", "kept_in", "train_world"]
+
+# of a number that somebody else may have written
 _LARGEST = 1e15
 # so many equal parts are named one by one
 _WRITTEN_OUT = 3
-
-__all__ = ["WorldReport", "gather_for_world", "join_worlds", "kept_in", "train_world"]
 
 
 def gather_for_world(paths: Sequence[str]) -> Gathered:
