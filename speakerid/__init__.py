@@ -18,7 +18,15 @@ from speakerid._version import __version__
 
 if TYPE_CHECKING:
     from speakerid.audio import Recording, load_samples
-    from speakerid.config import Config, DecisionConfig, FrontEndConfig, TrainingConfig, WorldConfig, load_config
+    from speakerid.config import (
+        Config,
+        DecisionConfig,
+        FrontEndConfig,
+        TimelineConfig,
+        TrainingConfig,
+        WorldConfig,
+        load_config,
+    )
     from speakerid.frontend import Features, extract_features
     from speakerid.mixtures import GaussianMixture, SufficientStatistics, train
     from speakerid.store import Store
@@ -27,6 +35,8 @@ if TYPE_CHECKING:
     from speakerid.workflows.classifier import SpeakerClassifier
     from speakerid.workflows.identify import Identification, Identifier, Score
     from speakerid.workflows.library import enroll, evaluate
+    from speakerid.workflows.timeline import Segment, Timeline
+    from speakerid.workflows.timeline_stream import TimelineStream
     from speakerid.workflows.verify import Verification, verify
 
 _HOMES = {
@@ -40,8 +50,12 @@ _HOMES = {
     "Recording": "audio",
     "Score": "workflows.identify",
     "SpeakerClassifier": "workflows.classifier",
+    "Segment": "workflows.timeline",
     "Store": "store",
     "SufficientStatistics": "mixtures",
+    "Timeline": "workflows.timeline",
+    "TimelineConfig": "config",
+    "TimelineStream": "workflows.timeline_stream",
     "TrainingConfig": "config",
     "Verification": "workflows.verify",
     "Waveform": "workflows.analysis",
@@ -67,8 +81,12 @@ __all__ = [
     "Recording",
     "Score",
     "SpeakerClassifier",
+    "Segment",
     "Store",
     "SufficientStatistics",
+    "Timeline",
+    "TimelineConfig",
+    "TimelineStream",
     "TrainingConfig",
     "Verification",
     "Waveform",

@@ -30,6 +30,7 @@ __all__ = [
     "ConfigValues",
     "DecisionConfig",
     "FrontEndConfig",
+    "TimelineConfig",
     "TrainingConfig",
     "WorldConfig",
     "differences",
@@ -308,6 +309,41 @@ class DecisionConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TimelineConfig:
+    """Who speaks when. It counts when recordings are asked; stores do not keep it.
+
+    Attributes
+    ----------
+    window_seconds : float
+        Frame log-likelihoods are summed over windows of this length.
+    hop_seconds : float
+        From one window to the next: what boundaries between voices are rounded to.
+    change_cost : float
+        Evidence, in nats, that a change of the voice needs: e^−cost is how likely one is at any moment.
+    longest_pause_seconds : float
+        A shorter pause of one voice belongs to its segment.
+    shortest_turn_seconds : float
+        Nobody speaks for less than this without somebody else or silence.
+    shortest_silence_seconds : float
+    longest_delay_seconds : float
+        After so long it is decided who was speaking, whatever comes; mostly it is clear long before.
+    """
+
+    window_seconds: float = _number(1.5, 0.0, 3600.0, exclusive_low=True)
+    hop_seconds: float = _number(0.1, 0.0, 3600.0, exclusive_low=True)
+    change_cost: float = _number(2.0, 0.0, 1e6)
+    longest_pause_seconds: float = _number(1.5, 0.0, 3600.0, exclusive_low=True)
+    shortest_turn_seconds: float = _number(0.5, 0.0, 3600.0)
+    shortest_silence_seconds: float = _number(0.1, 0.0, 3600.0)
+    longest_delay_seconds: float = _number(10.0, 0.0, 3600.0)
+
+    def __post_init__(self) -> None:
+        _check(self, "timeline")
+        if self.hop_seconds > self.window_seconds:
+            _refuse("timeline", "hop_seconds", self.hop_seconds, f"at most window_seconds = {self.window_seconds:g}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """All settings, one attribute a table of the TOML file."""
 
@@ -315,6 +351,7 @@ class Config:
     training: TrainingConfig = field(default_factory=TrainingConfig)
     decision: DecisionConfig = field(default_factory=DecisionConfig)
     world: WorldConfig = field(default_factory=WorldConfig)
+    timeline: TimelineConfig = field(default_factory=TimelineConfig)
 
 
 def _refuse(table: str, key: str, value: object, expected: str) -> None:

@@ -11,12 +11,13 @@ import pytest
 
 HEAVY = (
     "numpy", "scipy", "librosa", "sklearn", "joblib", "soundfile", "soxr", "rich", "sqlite3", "av", "numba",
-    "matplotlib",
+    "matplotlib", "sounddevice",
 )  # fmt: skip
 COMMANDS = (
     [],
     ["enroll"],
     ["identify"],
+    ["listen"],
     ["evaluate"],
     ["tune"],
     ["world"],

@@ -17,7 +17,7 @@ from speakerid.frontend.features import Features, StaticFeatures, finish
 from speakerid.frontend.mel import cosine_transform
 from speakerid.frontend.spectrum import SpectralAnalysis, SpectralFrames
 
-__all__ = ["extract_features", "extract_static"]
+__all__ = ["extract_features", "extract_static", "to_static"]
 
 
 def extract_static(blocks: Iterable[NDArray[np.float32]], config: FrontEndConfig) -> StaticFeatures:
@@ -44,10 +44,11 @@ def extract_static(blocks: Iterable[NDArray[np.float32]], config: FrontEndConfig
         for block in blocks:
             analysis.push(block)
         frames = analysis.finish()
-    return _to_static(frames, config)
+    return to_static(frames, config)
 
 
-def _to_static(frames: SpectralFrames, config: FrontEndConfig) -> StaticFeatures:
+def to_static(frames: SpectralFrames, config: FrontEndConfig) -> StaticFeatures:
+    """Find the speech of some frames and take their level out, as if they were all there is."""
     speech = speech_mask(frames.activity, config)
     cepstra = frames.cepstra
     if config.c0 == "drop":

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +23,7 @@ from speakerid.frontend.activity import ActivityMeasures, Periodicity, band_matr
 from speakerid.frontend.framing import padding, span
 from speakerid.frontend.mel import cosine_transform, mel_filter_bank, taper
 
-__all__ = ["CHUNK_FRAMES", "SpectralAnalysis", "SpectralFrames", "chunks", "level_floor"]
+__all__ = ["CHUNK_FRAMES", "MelFrames", "SpectralAnalysis", "SpectralFrames", "chunks", "floored", "level_floor"]
 
 CHUNK_FRAMES = 128
 _DECIBEL = 10.0 / math.log(10.0)
@@ -71,12 +71,41 @@ def _plan(config: FrontEndConfig) -> _Plan:
     )
 
 
+@dataclass(frozen=True, eq=False)
+class MelFrames:
+    """Frames of a recording that is not over, whose floor and level are not known yet.
+
+    Attributes
+    ----------
+    mel : ndarray, shape (n_frames, mel_bands), float32
+        Energies of the mel bands.
+    activity : ActivityMeasures
+    """
+
+    mel: NDArray[np.float32]
+    activity: ActivityMeasures
+
+    def __len__(self) -> int:
+        return len(self.mel)
+
+    def __getitem__(self, part: slice) -> MelFrames:
+        return MelFrames(self.mel[part], self.activity[part])
+
+    @staticmethod
+    def joined(first: MelFrames, second: MelFrames) -> MelFrames:
+        """Frames of both, one after the other."""
+        mel = np.concatenate([first.mel, second.mel])
+        return MelFrames(mel, ActivityMeasures.joined(first.activity, second.activity))
+
+
 class SpectralAnalysis:
-    """Takes samples in blocks, gives :class:`SpectralFrames` at the end.
+    """Takes samples in blocks, gives :class:`SpectralFrames` at the end, or :class:`MelFrames` on the way.
 
     Parameters
     ----------
     config : FrontEndConfig
+    taken : bool
+        Frames are taken on the way (:meth:`take`), so that memory does not grow.
 
     Examples
     --------
@@ -87,7 +116,7 @@ class SpectralAnalysis:
     (98, 20)
     """
 
-    def __init__(self, config: FrontEndConfig) -> None:
+    def __init__(self, config: FrontEndConfig, *, taken: bool = False) -> None:
         self._config = config
         self._plan = _plan(config)
         self._before: np.float32 | None = None  # the last raw sample, for pre-emphasis
@@ -95,7 +124,7 @@ class SpectralAnalysis:
         self._padded = np.zeros((CHUNK_FRAMES, config.transform_size), dtype=self._plan.precision)
         self._power = np.empty((CHUNK_FRAMES, config.transform_size // 2 + 1), dtype=np.float32)
         # cepstra, or mel energies where their floor is known at the end only
-        self._floor_waits = bool(config.dynamic_range_db or config.level_range_db)
+        self._floor_waits = taken or bool(config.dynamic_range_db or config.level_range_db)
         self._spectra: list[NDArray[np.float32]] = []
         self._bands: list[NDArray[np.float32]] = []
         self._periodicity = Periodicity()
@@ -121,15 +150,23 @@ class SpectralAnalysis:
             start += CHUNK_FRAMES * shift
         self._waiting = self._waiting[start:]
 
+    def take(self, *, last: bool = False) -> MelFrames:
+        """Return the frames since the last call of which everything is known; with `last` those that are left, too."""
+        if last:
+            self._analyse_tail()
+        voicing = self._periodicity.finish() if last else self._periodicity.take()
+        mel, bands = (
+            np.concatenate(parts) if parts else np.zeros((0, width), dtype=np.float32)
+            for parts, width in ((self._spectra, self._config.mel_bands), (self._bands, self._plan.bands.shape[1]))
+        )
+        # without voicing nothing waits for later frames
+        n = len(voicing) if self._config.speech_activity == "voicing" else len(mel)
+        self._spectra, self._bands = [mel[n:]], [bands[n:]]
+        return MelFrames(mel[:n], ActivityMeasures(bands[:n], voicing))
+
     def finish(self) -> SpectralFrames:
         """Analyse what is left and return everything."""
-        tail = np.concatenate([self._waiting, np.zeros(padding(self._config), dtype=np.float32)])
-        shift, length = self._config.frame_shift, span(self._config)
-        n_left = 1 + (len(tail) - length) // shift if len(tail) >= length and self._before is not None else 0
-        for first in range(0, n_left, CHUNK_FRAMES):
-            n = min(CHUNK_FRAMES, n_left - first)
-            self._analyse(tail[first * shift : first * shift + (n - 1) * shift + length], n)
-        self._waiting = self._waiting[:0]
+        self._analyse_tail()
         config = self._config
         n_bands = self._plan.bands.shape[1]
         bands = np.concatenate(self._bands) if self._bands else np.zeros((0, n_bands), dtype=np.float32)
@@ -138,12 +175,17 @@ class SpectralAnalysis:
             return SpectralFrames(np.zeros((0, config.cepstra), dtype=np.float32), activity)
         if not self._floor_waits:
             return SpectralFrames(np.concatenate(self._spectra), activity)
-        if config.dynamic_range_db:
-            highest = float(max(part.max() for part in self._spectra))
-            for part in self._spectra:
-                np.maximum(part, np.float32(highest * 10.0 ** (-config.dynamic_range_db / 10.0)), out=part)
-        floor = np.float32(level_floor(activity, config))
-        return SpectralFrames(np.concatenate([self._cepstra(part + floor) for part in self._spectra]), activity)
+        return SpectralFrames(_floored_cepstra(self._spectra, activity, config), activity)
+
+    def _analyse_tail(self) -> None:
+        """Analyse the frames that do not fill a chunk."""
+        tail = np.concatenate([self._waiting, np.zeros(padding(self._config), dtype=np.float32)])
+        shift, length = self._config.frame_shift, span(self._config)
+        n_left = 1 + (len(tail) - length) // shift if len(tail) >= length and self._before is not None else 0
+        for first in range(0, n_left, CHUNK_FRAMES):
+            n = min(CHUNK_FRAMES, n_left - first)
+            self._analyse(tail[first * shift : first * shift + (n - 1) * shift + length], n)
+        self._waiting = self._waiting[:0]
 
     def _analyse(self, samples: NDArray[np.float32], n: int) -> None:
         """Analyse the `n` frames that `samples` holds."""
@@ -160,23 +202,41 @@ class SpectralAnalysis:
         np.square(parts, out=parts)
         self.consume(np.add(parts[:, ::2], parts[:, 1::2], out=self._power[:n], casting="same_kind"))
 
-    def _cepstra(self, mel: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Mel energies to cepstra, (n, mel_bands) -> (n, cepstra)."""
-        # in float64, because c0 adds up all bands: float32 would lose 1e-3 of its several hundred decibels
-        log_mel = np.log(mel, dtype=np.float64)
-        if self._config.log == "decibel":
-            log_mel *= _DECIBEL
-        return (log_mel @ self._plan.cosines).astype(np.float32)
-
     def consume(self, power: NDArray[np.float32]) -> None:
         """Go on from the power spectrum of some frames, shape (n, n_bins)."""
         plan, config = self._plan, self._config
         mel: NDArray[np.float32] = power @ plan.filters
         np.maximum(mel, np.float32(config.log_floor), out=mel)
-        self._spectra.append(mel if self._floor_waits else self._cepstra(mel))
+        self._spectra.append(mel if self._floor_waits else _cepstra(mel, config))
         self._bands.append(power @ plan.bands)
         if config.speech_activity == "voicing":
             self._periodicity.push(power[:, : len(plan.lags)] @ plan.lags)
+
+
+def floored(frames: MelFrames, config: FrontEndConfig) -> SpectralFrames:
+    """Cepstra of some frames as if they were all there is."""
+    return SpectralFrames(_floored_cepstra([frames.mel], frames.activity, config), frames.activity)
+
+
+def _floored_cepstra(
+    spectra: Sequence[NDArray[np.float32]], activity: ActivityMeasures, config: FrontEndConfig
+) -> NDArray[np.float32]:
+    """Cepstra of all frames of a recording, (n_frames, cepstra), from their mel energies in parts."""
+    if config.dynamic_range_db and any(map(len, spectra)):
+        highest = float(max(part.max(initial=0.0) for part in spectra))
+        lowest = np.float32(highest * 10.0 ** (-config.dynamic_range_db / 10.0))
+        spectra = [np.maximum(part, lowest) for part in spectra]
+    floor = np.float32(level_floor(activity, config))
+    return np.concatenate([_cepstra(part + floor, config) for part in spectra])
+
+
+def _cepstra(mel: NDArray[np.float32], config: FrontEndConfig) -> NDArray[np.float32]:
+    """Mel energies to cepstra, (n, mel_bands) -> (n, cepstra)."""
+    # in float64, because c0 adds up all bands: float32 would lose 1e-3 of its several hundred decibels
+    log_mel = np.log(mel, dtype=np.float64)
+    if config.log == "decibel":
+        log_mel *= _DECIBEL
+    return (log_mel @ _plan(config).cosines).astype(np.float32)
 
 
 def level_floor(activity: ActivityMeasures, config: FrontEndConfig) -> float:

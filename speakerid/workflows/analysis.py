@@ -24,6 +24,7 @@ __all__ = [
     "analyse_for_training",
     "as_source",
     "located",
+    "open_source",
     "require_speech",
 ]
 
@@ -93,9 +94,10 @@ def as_source(item: Source | str | os.PathLike[str] | np.ndarray, *, sample_rate
     return Recording(os.fspath(item))
 
 
-def _open(
+def open_source(
     source: Source, rate: int, *, channel: int | None, raw: RawFormat | None, stdin: BinaryIO | None, hashed: bool
 ) -> SampleStream:
+    """Open a recording or samples in memory, to be read in blocks at a rate; a context manager."""
     if isinstance(source, Waveform):
         return array_stream(source.samples, source.sample_rate, sample_rate=rate, hash_content=hashed)
     return open_samples(source, sample_rate=rate, channel=channel, raw=raw, stdin=stdin, hash_content=hashed)
@@ -128,7 +130,7 @@ def analyse(
     RecordingError
         The recording cannot be read.
     """
-    with _open(source, config.sample_rate, channel=channel, raw=raw, stdin=stdin, hashed=hash_content) as stream:
+    with open_source(source, config.sample_rate, channel=channel, raw=raw, stdin=stdin, hashed=hash_content) as stream:
         static = extract_static(stream, config)
         speech_seconds = static.n_speech * config.frame_shift / config.sample_rate
         return Analysis(
@@ -158,7 +160,7 @@ def analyse_for_training(
     """
     try:
         analysis = analyse(source, config, channel=channel)
-        require_speech(analysis, source.label, minimum_seconds)
+        require_speech(analysis.seconds, analysis.speech_seconds, source.label, minimum_seconds)
     except RecordingError as error:
         return error
     # so that a model does not depend on whether the features came from a store
@@ -171,7 +173,7 @@ def located(source: Source, message: str) -> str:
     return f"{origin}: {message}" if origin else message
 
 
-def require_speech(analysis: Analysis, label: str, minimum_seconds: float) -> None:
+def require_speech(seconds: float, speech_seconds: float, label: str, minimum_seconds: float) -> None:
     """Refuse a recording without enough speech.
 
     Raises
@@ -179,18 +181,16 @@ def require_speech(analysis: Analysis, label: str, minimum_seconds: float) -> No
     RecordingError
         ``no_speech`` or ``too_short``.
     """
-    if analysis.seconds < minimum_seconds:
+    if seconds < minimum_seconds:
         raise RecordingError(
-            f"{label}: only {analysis.seconds:.2f} s long; at least {minimum_seconds:g} s of speech are needed",
+            f"{label}: only {seconds:.2f} s long; at least {minimum_seconds:g} s of speech are needed",
             reason="too_short",
         )
-    if analysis.speech_seconds == 0:
+    if speech_seconds == 0:
+        raise RecordingError(f"{label}: no speech found in {seconds:.1f} s (silence or noise only)", reason="no_speech")
+    if speech_seconds < minimum_seconds:
         raise RecordingError(
-            f"{label}: no speech found in {analysis.seconds:.1f} s (silence or noise only)", reason="no_speech"
-        )
-    if analysis.speech_seconds < minimum_seconds:
-        raise RecordingError(
-            f"{label}: only {analysis.speech_seconds:.2f} s of speech found in {analysis.seconds:.1f} s; "
+            f"{label}: only {speech_seconds:.2f} s of speech found in {seconds:.1f} s; "
             f"at least {minimum_seconds:g} s are needed",
             reason="too_short",
         )

@@ -412,7 +412,7 @@ def _map(function: Callable[[Recorded], Result], recordings: list[Recorded], job
 def _analysis(source: Source, front_end: FrontEndConfig, *, hash_content: bool = False) -> Analysis:
     try:
         analysis = analyse(source, front_end, hash_content=hash_content)
-        require_speech(analysis, source.label, DecisionConfig().minimum_speech_seconds)
+        require_speech(analysis.seconds, analysis.speech_seconds, source.label, DecisionConfig().minimum_speech_seconds)
     except RecordingError as error:
         message = located(source, str(error))
         if message == str(error):

@@ -499,7 +499,9 @@ class _Run:
                 )
             try:
                 analysis = self.cache.analyse(recording, config.front_end, channel=self.channel)
-                require_speech(analysis, recording.label, config.decision.minimum_speech_seconds)
+                require_speech(
+                    analysis.seconds, analysis.speech_seconds, recording.label, config.decision.minimum_speech_seconds
+                )
             except RecordingError as error:
                 return _Answer(analysis, error)
             scores = book.get(analysis.content_hash or "") if book is not None else None

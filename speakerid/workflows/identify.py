@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, BinaryIO, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from speakerid.audio import RawFormat, Recording
-from speakerid.config import Config, DecisionConfig, FrontEndConfig
+from speakerid.config import Config, DecisionConfig, FrontEndConfig, TimelineConfig
 from speakerid.errors import RecordingError, StoreError, UsageError
 from speakerid.frontend import Features, StaticFeatures, finish
 from speakerid.frontend.bandwidth import is_narrow
@@ -46,6 +46,10 @@ from speakerid.store import Store, World
 from speakerid.workflows.analysis import Analysis, Source, analyse, as_source, located, require_speech
 from speakerid.workflows.learning import world_of
 from speakerid.workflows.shipped import shipped_calibration
+
+if TYPE_CHECKING:
+    from speakerid.workflows.timeline import Timeline
+    from speakerid.workflows.timeline_stream import TimelineStream
 
 __all__ = ["Evidence", "Identification", "Identifier", "Judged", "Score", "Unjudged", "where_of"]
 
@@ -277,6 +281,7 @@ class Identifier:
     front_end : FrontEndConfig
         The one that the mixtures were trained with.
     decision : DecisionConfig, optional
+    timeline : TimelineConfig, optional
     world : World, optional
         With it every score has a log-likelihood ratio.
     top_components : int, optional
@@ -303,6 +308,7 @@ class Identifier:
         front_end: FrontEndConfig,
         decision: DecisionConfig | None = None,
         *,
+        timeline: TimelineConfig | None = None,
         world: World | None = None,
         top_components: int | None = None,
         calibration: Calibration | None = None,
@@ -316,6 +322,7 @@ class Identifier:
         self.mixtures: Mapping[str, GaussianMixture] = MappingProxyType(dict(mixtures))
         self.front_end = front_end
         self.decision = decision or DecisionConfig()
+        self.timeline_settings = timeline or TimelineConfig()
         self._band_rate = min(lowest_source_rate, front_end.sample_rate)
         self._enrolled_band = enrolled_band
         self._names = tuple(self.mixtures)
@@ -364,6 +371,7 @@ class Identifier:
                 mixtures,
                 store.front_end,
                 config.decision,
+                timeline=config.timeline,
                 world=store.world,
                 top_components=top,
                 calibration=(store.calibration or shipped_calibration()) if adapted else None,
@@ -403,7 +411,7 @@ class Identifier:
             return _Scored(scores, None if self._world is None else float(self._world.mean_log_likelihoods(frames)[0]))
         block = max(round(_BLOCK_SECONDS / features.frame_shift), -(-len(frames) // _MOST_BLOCKS), 1)
         starts = np.arange(0, len(frames), block)
-        stack, disturbed = self._within(analysis.static)
+        stack, disturbed, _narrow = self.within(analysis.static)
         ratios, of_world = stack.block_ratios(frames, starts)
         total = float(of_world.sum()) / len(frames)
         stretches: tuple[_Stretch, ...] = ()
@@ -415,22 +423,71 @@ class Identifier:
             stretches = _on_the_clock(turns, starts, features)
         return _Scored(ratios.sum(axis=0) / len(frames) + total, total, stretches, disturbed)
 
-    def _within(self, static: StaticFeatures) -> tuple[AdaptedStack, Disturbance | None]:
-        """Return the speakers in the environment of a recording, and what there is to make up for."""
+    def within(self, static: StaticFeatures) -> tuple[AdaptedStack, Disturbance | None, bool]:
+        """Return adapted speakers in the environment of some frames.
+
+        Returns
+        -------
+        stack : AdaptedStack
+        disturbed : Disturbance or None
+            What there is to make up for.
+        narrow : bool
+            The band is narrow, and was found to be on the way; False where it was not looked for.
+        """
         assert self._adapted is not None
         basis = mel_basis(self.front_end)
         found = environment_of(static, self.front_end) if self._environment is not None else None
         if basis is None or found is None or self._environment is None:
-            return self._adapted, None
+            return self._adapted, None, False
         disturbed = disturbance(found, self._environment, self.front_end)
         if disturbed is None:
-            return self._adapted, None
+            return self._adapted, None, found.narrow
         world = compensated(
             self._world_mixture, back=basis.back, forth=basis.forth, floor=basis.floor,
             noise_variance=basis.noise_variance, noise=disturbed.noise, gain=disturbed.gain,
             missing=disturbed.missing, level=disturbed.level,
         )  # fmt: skip
-        return self._adapted.within(world), disturbed
+        return self._adapted.within(world), disturbed, found.narrow
+
+    def block_sums(
+        self, frames: NDArray[np.float32], starts: NDArray[np.intp], stack: AdaptedStack | None = None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Sums over blocks of frames, nats.
+
+        Parameters
+        ----------
+        frames : ndarray, shape (n, n_features)
+        starts : ndarray of int, shape (n_blocks,)
+            As :meth:`AdaptedStack.block_ratios`.
+        stack : AdaptedStack, optional
+            From :meth:`within`.
+
+        Returns
+        -------
+        ratios : ndarray, shape (n_blocks, n_speakers)
+            Log-likelihood ratios to the world model; without one, log-likelihoods.
+        world : ndarray, shape (n_blocks,)
+            The world model's log-likelihoods; without one, 0.
+        """
+        if self._adapted is not None:
+            return (stack or self._adapted).block_ratios(frames, starts)
+        scores = self._stack.frame_log_likelihoods(frames).astype(np.float64)
+        of_world = np.zeros(len(frames)) if self._world is None else self._world.frame_log_likelihoods(frames)[:, 0]
+        # the sum of a block without frames is 0; reduceat would take the next frame for it
+        edges = np.append(starts, len(frames))
+        sums = np.concatenate([np.zeros((1, scores.shape[1])), np.cumsum(scores - of_world[:, None], axis=0)])
+        world = np.concatenate([[0.0], np.cumsum(of_world, dtype=np.float64)])
+        return np.diff(sums[edges], axis=0), np.diff(world[edges])
+
+    @property
+    def adapted(self) -> bool:
+        """Whether the speakers were adapted from a world model."""
+        return self._adapted is not None
+
+    @property
+    def enrolled_band(self) -> Band | None:
+        """What band the enrolled recordings are known to have."""
+        return self._enrolled_band
 
     def identify(
         self,
@@ -469,10 +526,66 @@ class Identifier:
         TypeError
             An array without `sample_rate`.
         """
-        rule = self._rule(threshold, false_accept_rate, closed_set=closed_set)
+        rule = self.rule(threshold, false_accept_rate, closed_set=closed_set)
         source = as_source(recording, sample_rate=sample_rate)
         with one_blas_thread():
             return self._identify(source, rule=rule, channel=channel, raw=raw, stdin=stdin)
+
+    def timeline(
+        self,
+        recording: Source | str | os.PathLike[str] | np.ndarray,
+        *,
+        sample_rate: int | None = None,
+        channel: int | None = None,
+        raw: RawFormat | None = None,
+        stdin: BinaryIO | None = None,
+        progress: Callable[[float], object] | None = None,
+        jobs: int | None = None,
+        **options: Any,
+    ) -> Timeline:
+        """Say who speaks when in a recording of any length; memory does not grow with it, but for what `windows` keeps.
+
+        Parameters
+        ----------
+        recording : path, Recording, Waveform or ndarray
+        sample_rate : int, optional
+            Of an array, in Hz.
+        channel, raw, stdin
+            As in :func:`speakerid.audio.open_samples`.
+        progress : callable, optional
+            Called with the seconds that are done.
+        jobs : int, optional
+            Threads; None takes all processor cores. The answer does not depend on it.
+        **options
+            As :class:`~speakerid.workflows.timeline_stream.TimelineStream` has them: `window` and `hop` in seconds, a rule,
+            `keep_windows`.
+
+        Returns
+        -------
+        timeline : Timeline
+            "undecided" if the recording cannot be read; what was read before a damage has its segments.
+
+        Raises
+        ------
+        UsageError, TypeError
+            As :meth:`identify`; a hop that is longer than the window.
+        """
+        from speakerid.workflows.timeline_file import timeline_of
+
+        source = as_source(recording, sample_rate=sample_rate)
+        return timeline_of(self, source, channel=channel, raw=raw, stdin=stdin, progress=progress, jobs=jobs, **options)
+
+    def timeline_stream(self, **options: Any) -> TimelineStream:
+        """Return what takes samples as they come and says who speaks.
+
+        Parameters
+        ----------
+        **options
+            As :class:`~speakerid.workflows.timeline_stream.TimelineStream` has them.
+        """
+        from speakerid.workflows.timeline_stream import TimelineStream
+
+        return TimelineStream(self, **options)
 
     def identify_all(
         self,
@@ -493,7 +606,7 @@ class Identifier:
         UsageError
             As :meth:`identify`.
         """
-        rule = self._rule(threshold, false_accept_rate, closed_set=closed_set)
+        rule = self.rule(threshold, false_accept_rate, closed_set=closed_set)
         function = partial(self._identify, rule=rule, channel=channel, raw=raw, stdin=stdin)
 
         def answers() -> Iterator[Identification]:
@@ -502,7 +615,7 @@ class Identifier:
 
         return answers()
 
-    def _rule(self, threshold: float | None, false_accept_rate: float | None, *, closed_set: bool) -> Rule:
+    def rule(self, threshold: float | None, false_accept_rate: float | None, *, closed_set: bool) -> Rule:
         """Return what decides between a name and "unknown"."""
         if (threshold is not None) + (false_accept_rate is not None) + closed_set > 1:
             raise UsageError("a threshold, a false-accept rate and a closed set are three rules: choose one")
@@ -582,7 +695,9 @@ class Identifier:
         analysis: Analysis | None = None
         try:
             analysis = analyse(source, self.front_end, channel=channel, raw=raw, stdin=stdin)
-            require_speech(analysis, source.label, self.decision.minimum_speech_seconds)
+            require_speech(
+                analysis.seconds, analysis.speech_seconds, source.label, self.decision.minimum_speech_seconds
+            )
         except RecordingError as error:
             lengths = (analysis.speech_seconds, analysis.seconds) if analysis else (None, None)
             return Unjudged(error.reason, located(source, str(error)), *lengths)
@@ -591,7 +706,11 @@ class Identifier:
         evidence = self._evidence(log_likelihoods, of_world, analysis.speech_seconds)
         narrow = self._enrolled_band == "wide" and bool(is_narrow(analysis.static, self.front_end))
         made_up_for = disturbed is not None and bool(disturbed.missing.any())
-        warning = self._warning(source, analysis, lacks_band=narrow)
+        full = self._enrolled_band == "narrow" and is_narrow(analysis.static, self.front_end) is False
+        warning = self.warning(
+            source.label, source_rate=analysis.source_rate, clipped_fraction=analysis.clipped_fraction,
+            lacks_band=narrow, full_band=full,
+        )  # fmt: skip
         judged = Judged(log_likelihoods, of_world, evidence, warning, *lengths)
         if narrow and not made_up_for:
             return Unjudged("band", located(source, f"{source.label}: {_NARROW_REFUSED}"), *lengths, judged)
@@ -624,25 +743,40 @@ class Identifier:
         speakers, nobody = posteriors(ratios)
         return Evidence(ratios[0], speakers[0], float(nobody[0]))
 
-    def _warning(self, source: Source, analysis: Analysis, *, lacks_band: bool) -> str | None:
-        """Say what makes a name doubtful: a band narrower than the enrolment's, clipping."""
+    def warning(
+        self, label: str, *, source_rate: int, clipped_fraction: float, lacks_band: bool, full_band: bool
+    ) -> str | None:
+        """Say what makes a name doubtful: a band narrower than the enrolment's, clipping.
+
+        Parameters
+        ----------
+        label : str
+            Of the recording.
+        source_rate : int
+            Its own, Hz.
+        clipped_fraction : float
+        lacks_band : bool
+            The upper band is not there, and the speakers are enrolled with it.
+        full_band : bool
+            It is there.
+        """
         warnings = []
         if lacks_band:
             warnings.append(_NARROW_DOUBTED)
-        elif analysis.source_rate < _LOWER_RATE * self._band_rate:
+        elif source_rate < _LOWER_RATE * self._band_rate:
             warnings.append(
-                f"sampled at {analysis.source_rate / 1000:g} kHz, the speakers at {self._band_rate / 1000:g} kHz and more: "
+                f"sampled at {source_rate / 1000:g} kHz, the speakers at {self._band_rate / 1000:g} kHz and more: "
                 "it lacks the upper band, and the answer is doubtful"
             )
-        if self._enrolled_band == "narrow" and is_narrow(analysis.static, self.front_end) is False:
+        if self._enrolled_band == "narrow" and full_band:
             warnings.append(
                 "it has the full band, and the speakers are enrolled from narrow-band recordings: enrolled voices may come "
                 "out as unknown; enrol recordings like this one as well"
             )
-        if analysis.clipped_fraction > _CLIPPED:
-            share = 100 * analysis.clipped_fraction
+        if clipped_fraction > _CLIPPED:
+            share = 100 * clipped_fraction
             warnings.append(
                 f"clipped ({share:.1f} % of the samples at full scale): an enrolled voice may come out as unknown; "
                 "record with less gain"
             )
-        return f"{source.label}: {'; '.join(warnings)}" if warnings else None
+        return f"{label}: {'; '.join(warnings)}" if warnings else None

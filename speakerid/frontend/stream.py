@@ -1,0 +1,116 @@
+"""Features of a recording that is not over, or too long to be held: piece by piece, each within its neighbourhood.
+
+What a recording is as a whole (the level of its loud frames, the floor that follows it, whether anybody speaks, its mean)
+is taken for every piece from the seconds around it, as if they were the recording. So a piece's features depend on its
+neighbourhood alone: not on how samples come, nor on what was hours before, and a quiet voice after a loud one has its own
+level. A recording that is no longer than a piece and what is around it has the features of
+:func:`~speakerid.frontend.extract.extract_static`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speakerid.config import FrontEndConfig
+from speakerid.frontend.activity import silence_ratios
+from speakerid.frontend.extract import to_static
+from speakerid.frontend.features import finish
+from speakerid.frontend.spectrum import MelFrames, SpectralAnalysis, floored
+
+__all__ = ["FeatureStream", "Piece"]
+
+# somebody who goes on speaking leaves no quiet frames in the context
+_REMEMBERED_SECONDS = 8.0
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """Some frames in a row.
+
+    Attributes
+    ----------
+    first : int
+        Number of the first frame.
+    values : ndarray, shape (n, n_features), float32
+    speech : ndarray of bool, shape (n,)
+    silence : ndarray, shape (n,), float32
+        By how much silence fits a frame better than speech, from −1 to 1.
+    """
+
+    first: int
+    values: NDArray[np.float32]
+    speech: NDArray[np.bool_]
+    silence: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+class FeatureStream:
+    """Takes samples as they come, gives features.
+
+    Parameters
+    ----------
+    config : FrontEndConfig
+        With ``engine = "librosa"`` the project's own code computes the same features: librosa needs the whole recording.
+    piece_seconds : float
+        Frames are given in pieces of this length.
+    context_seconds : float
+        What is looked at on each side of a piece; so much later a piece is given.
+
+    Notes
+    -----
+    Memory is that of a piece, its context and a chunk of the transform, however long the recording.
+    """
+
+    def __init__(self, config: FrontEndConfig, *, piece_seconds: float = 1.0, context_seconds: float = 2.0) -> None:
+        self._config = config
+        rate = 1000.0 / config.frame_shift_ms
+        self._piece = max(round(piece_seconds * rate), 1)
+        self._context = max(round(context_seconds * rate), 0)
+        self._analysis = SpectralAnalysis(config, taken=True)
+        self._frames: MelFrames | None = None
+        self._first = 0  # frame that `_frames` begins with
+        self._next = 0  # frame that the next piece begins with
+        self._remembered = round(_REMEMBERED_SECONDS * rate)
+        self._before = np.zeros(0, dtype=np.float32)  # levels of the frames before the context
+
+    def push(self, samples: NDArray[np.float32]) -> Iterator[Piece]:
+        """Take samples, shape (n,), float32, at the config's rate; give the pieces that are complete."""
+        self._analysis.push(samples)
+        yield from self._pieces(last=False)
+
+    def finish(self) -> Iterator[Piece]:
+        """Give the pieces that are left; the last one may be shorter."""
+        yield from self._pieces(last=True)
+
+    def _pieces(self, *, last: bool) -> Iterator[Piece]:
+        new = self._analysis.take(last=last)
+        self._frames = new if self._frames is None else MelFrames.joined(self._frames, new)
+        there = self._first + len(self._frames)
+        while self._next + self._piece + self._context <= there or (last and self._next < there):
+            yield self._given(there)
+        keep = max(self._next - self._context, self._first)
+        self._frames, self._first = self._frames[keep - self._first :], keep
+
+    def _given(self, there: int) -> Piece:
+        assert self._frames is not None
+        begin = max(self._next - self._context, 0)
+        end = min(self._next + self._piece + self._context, there)
+        around = self._frames[begin - self._first : end - self._first]
+        static = to_static(floored(around, self._config), self._config)
+        features = finish(static, self._config)
+        here = self._next - begin
+        silence = silence_ratios(around.activity, static.speech, self._before, self._config)
+        # what leaves the context is remembered
+        leaving = max(self._next + self._piece - self._context, 0) - begin
+        part = slice(here, here + self._piece)
+        if leaving > 0:
+            self._before = np.concatenate([self._before, around.activity.level[:leaving]])[-self._remembered :]
+        piece = Piece(self._next, features.values[part], features.speech[part], silence[part])
+        self._next += self._piece
+        return piece

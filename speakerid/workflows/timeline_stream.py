@@ -1,0 +1,372 @@
+"""Who speaks when, while the samples come: features, windows, the path through them, segments.
+
+Everything happens at fixed moments of the recording's own clock, so that the answer does not depend on how samples come: a
+file that is read in blocks of any size, and a stream, have the same segments.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speakerid.errors import RecordingError, UsageError
+from speakerid.frontend import StaticFeatures
+from speakerid.frontend.bandwidth import is_narrow
+from speakerid.frontend.stream import FeatureStream, Piece
+from speakerid.parallel import one_blas_thread, worker_threads
+from speakerid.scoring import AdaptedStack, Rule, posteriors
+from speakerid.scoring.gains import Gains
+from speakerid.scoring.path import Entered, Left, PathFinder
+from speakerid.scoring.windows import HopSums, WindowScores, WindowSums
+from speakerid.workflows.analysis import require_speech
+from speakerid.workflows.timeline import Beginning, Segment, Timeline
+
+if TYPE_CHECKING:
+    from speakerid.workflows.identify import Identifier
+
+__all__ = ["TimelineStream"]
+
+_PIECE_SECONDS, _CONTEXT_SECONDS = 1.0, 2.0
+# what is told of noise and band rests on so much of what was before
+_HEARD_SECONDS, _LEAST_HEARD_SECONDS = 30, 1.0
+_LOOK_AGAIN_PIECES = 10
+
+
+@dataclass(frozen=True, eq=False)
+class _Prepared:
+    """A piece, and the speakers as they sound where it was recorded."""
+
+    piece: Piece
+    stack: AdaptedStack | None
+    refused: bool
+
+
+@dataclass(eq=False)
+class _Sums:
+    """What a segment is judged by."""
+
+    ratios: NDArray[np.float64]
+    world: float = 0.0
+    speech: float = 0.0
+    refused: float = 0.0
+
+    def add(self, ratios: NDArray[np.float64], world: float, speech: float, refused: float) -> None:
+        self.ratios = self.ratios + ratios
+        self.world += world
+        self.speech += speech
+        self.refused += refused
+
+
+class TimelineStream:
+    """Takes samples, gives segments as they become firm. Made by :meth:`Identifier.timeline_stream`.
+
+    Parameters
+    ----------
+    identifier : Identifier
+    label : str
+        What to call it in messages.
+    path : str, optional
+        And in the answer; the label if left out.
+    begins_at : float
+        What the first sample's time is, seconds: where the stretch begins that was cut out of a file.
+    window, hop : float, optional
+        Seconds, in place of the settings'.
+    threshold, false_accept_rate, closed_set
+        As :meth:`Identifier.identify`: what a segment needs to get the name of the speaker who fits it best.
+    keep_windows : bool
+        Keep the scores of all windows (:meth:`windows`): 4 bytes a speaker and hop.
+    jobs : int
+        Threads.
+
+    Raises
+    ------
+    UsageError
+        Rules that exclude each other, or lengths that do not fit.
+    """
+
+    def __init__(
+        self,
+        identifier: Identifier,
+        *,
+        label: str = "(stream)",
+        path: str | None = None,
+        begins_at: float = 0.0,
+        window: float | None = None,
+        hop: float | None = None,
+        threshold: float | None = None,
+        false_accept_rate: float | None = None,
+        closed_set: bool = False,
+        keep_windows: bool = False,
+        jobs: int = 1,
+    ) -> None:
+        self._identifier, self._label, self._jobs = identifier, label, jobs
+        self._path_name, self._begins_at = label if path is None else path, begins_at
+        self._n_samples = 0
+        self._segments: list[Segment] = []
+        self._rule: Rule = identifier.rule(threshold, false_accept_rate, closed_set=closed_set)
+        front_end, settings = identifier.front_end, identifier.timeline_settings
+        frame = front_end.frame_shift / front_end.sample_rate
+        window = settings.window_seconds if window is None else window
+        hop = min(settings.hop_seconds, window) if hop is None else hop
+        if not (0 < hop < float("inf") and 0 < window < float("inf")):
+            raise UsageError("a window and a hop are numbers of seconds above 0, such as 1.5 and 0.1")
+        self._hop_frames = max(round(hop / frame), 1)
+        window_hops = max(round(window / (self._hop_frames * frame)), 1)
+        if hop > window:
+            raise UsageError(f"a hop of {hop:g} s is longer than the window of {window:g} s: what lies between is lost")
+        self._frame, self._hop = frame, self._hop_frames * frame
+        pieces = max(round(_PIECE_SECONDS / self._hop), 1)
+        self._features = FeatureStream(front_end, piece_seconds=pieces * self._hop, context_seconds=_CONTEXT_SECONDS)
+        self._heard: deque[NDArray[np.float32]] = deque(maxlen=max(round(_HEARD_SECONDS / (pieces * self._hop)), 1))
+        self._n_pieces = 0
+        self._stack: AdaptedStack | None = None
+        self._refused = self._lacks_band = self._full_band = False
+        self._windows = WindowSums(window_hops)
+        self._gains = Gains(
+            settings, frame, identifier.expected, identifier.calibration, window_hops * self._hop, closed_set=closed_set
+        )
+        delay = round(settings.longest_delay_seconds / self._hop)
+        self._path = PathFinder(self._gains.shortest(self._hop), self._gains.costs(), longest_delay=delay)
+        self._kept: list[WindowScores] | None = [] if keep_windows else None
+        self._n_hops = 0
+        # hops since the end of the last segment: those that may still be of the next one apart, older ones as a sum
+        self._first, self._recent = 0, deque[tuple[NDArray[np.float64], float, float, float]]()
+        self._open = _Sums(np.zeros(len(identifier.speakers)))
+        self._room = delay + self._path.slack
+        self._held: tuple[Segment, _Sums] | None = None
+        self._speech_seconds = 0.0
+
+    @property
+    def longest_delay_seconds(self) -> float:
+        """Seconds after which it is firm at the latest who was speaking."""
+        chunk = self._identifier.front_end.frame_shift / self._identifier.front_end.sample_rate * 128
+        return chunk + _PIECE_SECONDS + _CONTEXT_SECONDS + (self._windows.after + self._room) * self._hop
+
+    def push(self, samples: NDArray[np.float32]) -> list[Segment | Beginning]:
+        """Take samples, (n,) float32 at the front end's rate; return what has become firm."""
+        self._n_samples += len(samples)
+        return self._kept_events(self._features.push(samples), last=False)
+
+    def finish(
+        self,
+        *,
+        source_rate: int | None = None,
+        clipped_fraction: float = 0.0,
+        fault: RecordingError | None = None,
+    ) -> Timeline:
+        """End the recording.
+
+        Parameters
+        ----------
+        source_rate : int, optional
+            Its own rate in Hz, before resampling.
+        clipped_fraction : float
+            Share of its samples that stand at full scale.
+        fault : RecordingError, optional
+            Why it could not be read to its end.
+
+        Returns
+        -------
+        timeline : Timeline
+            With all segments: those that :meth:`push` returned, and the rest.
+        """
+        self._kept_events(self._features.finish(), last=True)
+        identifier = self._identifier
+        seconds = self._n_samples / identifier.front_end.sample_rate
+        found: dict[str, Any] = {
+            "path": self._path_name, "duration_seconds": seconds, "speech_seconds": self._speech_seconds,
+            "speakers": identifier.speakers, "segments": tuple(self._segments), "windows": self._windows_kept(),
+        }  # fmt: skip
+        try:
+            if fault is not None:
+                raise fault
+            require_speech(seconds, self._speech_seconds, self._label, identifier.decision.minimum_speech_seconds)
+        except RecordingError as error:
+            return Timeline(status="undecided", decision=None, reason=error.reason, message=str(error), **found)
+        warning = identifier.warning(
+            self._label,
+            source_rate=source_rate or identifier.front_end.sample_rate,
+            clipped_fraction=clipped_fraction,
+            lacks_band=self._lacks_band,
+            full_band=self._full_band,
+        )
+        voices = {(each.status, each.decision) for each in self._segments if each.reason != "too_short"}
+        if len(voices) != 1:
+            reason = "several_voices" if voices else "too_short"
+            return Timeline(status="undecided", decision=None, reason=reason, message=warning, **found)
+        [(status, decision)] = voices
+        band = "band" if status == "undecided" else None
+        return Timeline(status=status, decision=decision, reason=band, message=warning, **found)
+
+    def _windows_kept(self) -> WindowScores | None:
+        if self._kept is None:
+            return None
+        return WindowScores.joined(self._kept) if self._kept else WindowScores.none(len(self._identifier.speakers))
+
+    def _kept_events(self, pieces: Iterable[Piece], *, last: bool) -> list[Segment | Beginning]:
+        with one_blas_thread():
+            events = list(self._events(pieces, last=last))
+        self._segments += [event for event in events if isinstance(event, Segment)]
+        return events
+
+    def _events(self, pieces: Iterable[Piece], *, last: bool) -> Iterator[Segment | Beginning]:
+        prepared = [self._prepared(piece) for piece in pieces]
+        with worker_threads(min(self._jobs, max(len(prepared), 1))) as run:
+            scored = run(self._hops, prepared)
+        for each, hops in zip(prepared, scored, strict=True):
+            yield from self._passed(hops, each.refused, self._windows.push(hops))
+        if last:
+            yield from self._passed(None, False, self._windows.finish())
+            yield from self._told(self._path.finish())
+            yield from self._released()
+
+    def _prepared(self, piece: Piece) -> _Prepared:
+        """Look at where it is recorded, from time to time: more often at the beginning."""
+        self._heard.append(piece.values[piece.speech, : self._identifier.front_end.n_static])
+        self._n_pieces += 1
+        early = self._n_pieces & (self._n_pieces - 1) == 0 and self._n_pieces < _LOOK_AGAIN_PIECES
+        if early or self._n_pieces % _LOOK_AGAIN_PIECES == 0:
+            self._look()
+        return _Prepared(piece, self._stack, self._refused)
+
+    def _look(self) -> None:
+        speech = np.concatenate(list(self._heard))
+        if len(speech) * self._frame < _LEAST_HEARD_SECONDS:
+            return
+        static = StaticFeatures(speech, np.ones(len(speech), dtype=np.bool_))
+        if self._identifier.adapted:
+            self._stack, disturbed, narrow = self._identifier.within(static)
+        else:
+            disturbed, narrow = None, bool(is_narrow(static, self._identifier.front_end))
+        lacks = narrow and self._identifier.enrolled_band == "wide"
+        self._refused = lacks and not (disturbed is not None and bool(disturbed.missing.any()))
+        self._lacks_band |= lacks
+        if self._identifier.enrolled_band == "narrow":
+            self._full_band |= is_narrow(static, self._identifier.front_end) is False
+
+    def _hops(self, each: _Prepared) -> HopSums:
+        """Score a piece: sums over its hops."""
+        piece, n = each.piece, len(each.piece)
+        edges = np.arange(0, n, self._hop_frames)
+        speech = np.add.reduceat(piece.speech, edges, dtype=np.float64)
+        starts = (np.cumsum(speech) - speech).astype(np.intp)
+        frames = piece.values[piece.speech]
+        if len(frames):
+            ratios, world = self._identifier.block_sums(frames, starts, each.stack)
+        else:
+            ratios, world = np.zeros((len(edges), len(self._identifier.speakers))), np.zeros(len(edges))
+        silence = np.stack(
+            [np.add.reduceat(part(piece.silence, 0.0), edges, dtype=np.float64) for part in (np.maximum, np.minimum)],
+            axis=1,
+        )
+        return HopSums(ratios, world, speech, silence, np.diff(np.append(edges, n)).astype(np.float64))
+
+    def _passed(
+        self, hops: HopSums | None, refused: bool, windows: Iterable[tuple[HopSums, HopSums]]
+    ) -> Iterator[Segment | Beginning]:
+        if hops is not None:
+            share = hops.speech if refused else np.zeros(len(hops))
+            self._recent.extend(
+                zip(hops.ratios, hops.world.tolist(), hops.speech.tolist(), share.tolist(), strict=True)
+            )
+            self._speech_seconds += float(hops.speech.sum()) * self._frame
+        for middle, around in windows:
+            if self._kept is not None:
+                first = self._begins_at + self._n_hops * self._hop
+                self._kept.append(WindowScores.of(first, self._hop, around, self._frame))
+            self._n_hops += len(middle)
+            yield from self._told(self._path.push(self._gains(middle, around)))
+        while len(self._recent) > self._room + self._windows.after + 1:
+            # whatever is open here goes on: its boundary would have been told
+            self._open.add(*self._recent.popleft())
+            self._first += 1
+
+    def _told(self, events: Iterable[Entered | Left]) -> Iterator[Segment | Beginning]:
+        for event in events:
+            is_silence = event.state == self._gains.silence
+            if isinstance(event, Entered):
+                if is_silence:
+                    yield from self._released()
+                else:
+                    yield Beginning(self._clock(event.start), self._name(event.state))
+                continue
+            sums = self._taken(event.end)
+            if is_silence:
+                continue
+            segment = self._judged(event.state, self._clock(event.start), self._clock(event.end), sums)
+            if self._held is not None and self._held[0].end == segment.start and segment.status == "unknown":
+                before, more = self._held
+                sums.add(more.ratios, more.world, more.speech, more.refused)
+                segment = self._judged(None, before.start, segment.end, sums)
+                self._held = None
+            yield from self._released()
+            # a name that is refused may follow: then both are one unknown voice
+            if segment.status == "unknown":
+                self._held = segment, sums
+            else:
+                yield segment
+
+    def _released(self) -> Iterator[Segment]:
+        if self._held is not None:
+            yield self._held[0]
+            self._held = None
+
+    def _clock(self, hops: int) -> float:
+        """Seconds of a boundary; the last hop may be longer than the recording."""
+        end = self._n_samples / self._identifier.front_end.sample_rate
+        return round(self._begins_at + min(hops * self._hop, end), 6)
+
+    def _name(self, state: int) -> str | None:
+        speakers = self._identifier.speakers
+        return speakers[state] if state < len(speakers) else None
+
+    def _taken(self, end: int) -> _Sums:
+        """Sums of the hops up to `end`, which are forgotten."""
+        sums, self._open = self._open, _Sums(np.zeros(len(self._identifier.speakers)))
+        while self._first < end and self._recent:
+            sums.add(*self._recent.popleft())
+            self._first += 1
+        return sums
+
+    def _judged(self, state: int | None, start: float, end: float, sums: _Sums) -> Segment:
+        """Judge a segment as a recording of its own; the path says whose name it can get."""
+        identifier = self._identifier
+        seconds = sums.speech * self._frame
+        if seconds < max(identifier.decision.minimum_speech_seconds, self._frame / 2):
+            return Segment(start, end, None, "undecided", None, None, None, seconds, "too_short")
+        mean = sums.ratios / sums.speech
+        speaker = state if state is not None and state < len(identifier.speakers) else None
+        llr = probability = None
+        best = int(mean.argmax())
+        if identifier.calibration is not None:
+            ratios = identifier.calibration.ratios(mean[None, :], np.array([seconds]), identifier.expected)
+            speakers, nobody = posteriors(ratios)
+            best = int(ratios[0].argmax())
+        if speaker is not None and self._refused_name(
+            mean, speaker, None if identifier.calibration is None else ratios[0]
+        ):
+            speaker = None
+        nearest = best if speaker is None else speaker
+        if identifier.calibration is not None:
+            llr = float(ratios[0, nearest])
+            probability = float(nobody[0] if speaker is None else speakers[0, speaker])
+        name = None if speaker is None else identifier.speakers[speaker]
+        if 2 * sums.refused > sums.speech:
+            return Segment(start, end, None, "undecided", identifier.speakers[nearest], llr, None, seconds, "band")
+        status: Literal["identified", "unknown"] = "unknown" if name is None else "identified"
+        return Segment(start, end, name, status, identifier.speakers[nearest], llr, probability, seconds)
+
+    def _refused_name(self, mean: NDArray[np.float64], speaker: int, ratios: NDArray[np.float64] | None) -> bool:
+        rule = self._rule
+        if rule.kind == "margin":
+            others = np.delete(mean, speaker)
+            return bool(len(others) and mean[speaker] - others.max() < rule.threshold)
+        if rule.kind == "evidence":
+            assert ratios is not None
+            return bool(ratios[speaker] - np.log(len(ratios)) < rule.threshold)
+        return False
