@@ -253,6 +253,11 @@ VOICES = (
 )
 
 
+# the conversation: two strangers and six of those who are enrolled, one of them twice
+CONVERSATION = ("alice-1", "robert-1", "stranger-1", "alice-2", "jose-1", "tom-1", "stranger-2", "nuria-1")
+PAUSE_S, PAUSE_LEVEL = 0.5, 6.0
+
+
 def synthesize(voice: Voice, text: str, folder: Path) -> tuple[np.ndarray, int]:
     """Speak a sentence.
 
@@ -404,7 +409,24 @@ def make(output: Path, seed: int) -> list[Path]:
             written.append(Path(name))
             print(f"{name:<44} {len(samples) / RATE_HZ:5.2f} s  {path.stat().st_size:>7} bytes", file=sys.stderr)
     (output / "protocol.csv").write_text(protocol.getvalue(), encoding="utf-8")
-    return [*written, Path("protocol.csv")]
+    return [*written, Path("protocol.csv"), *converse(output, seed)]
+
+
+def converse(output: Path, seed: int) -> list[Path]:
+    """Join test recordings to a conversation with pauses, and write who speaks when; give the files' names."""
+    rng = np.random.default_rng(seed)
+    names = {Path(name).stem: speaker for name, speaker, _voice, _text in plan() if name.startswith("test/")}
+    parts: list[np.ndarray] = []
+    lines = []
+    for stem in CONVERSATION:
+        samples, _rate = sf.read(output / "test" / f"{stem}.flac", dtype="int16")
+        start = sum(map(len, parts)) / RATE_HZ
+        lines.append(f"SPEAKER conversation 1 {start:.3f} {len(samples) / RATE_HZ:.3f} <NA> <NA> {names[stem]} <NA> <NA>\n")
+        quiet = rng.normal(scale=PAUSE_LEVEL, size=round(PAUSE_S * RATE_HZ))
+        parts += [samples, np.round(quiet).astype(np.int16)]
+    sf.write(output / "conversation.flac", np.concatenate(parts), RATE_HZ, subtype="PCM_16", format="FLAC")
+    (output / "conversation.rttm").write_text("".join(lines), encoding="utf-8")
+    return [Path("conversation.flac"), Path("conversation.rttm")]
 
 
 def differences(output: Path, seed: int) -> list[str]:

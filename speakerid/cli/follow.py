@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import signal
-import sys
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import click
 
-from speakerid.audio.paths import STDIN, csv_field, shown
-from speakerid.cli.output import percent, print_csv, print_json
+from speakerid.audio.paths import STDIN, shown
+from speakerid.cli.output import percent, print_csv_rows, print_json
 from speakerid.errors import RecordingError
 
 if TYPE_CHECKING:
@@ -125,6 +123,7 @@ def follow(
     listening: Listening,
     path: str = STDIN,
     meter: Meter | None = None,
+    finish: Callable[[], Timeline] | None = None,
 ) -> Timeline:
     """Print who speaks while the sound comes.
 
@@ -140,6 +139,8 @@ def follow(
     path : str
         What the sound is called in lines that name their recording.
     meter : Meter, optional
+    finish : callable, optional
+        In place of the engine's own, to tell it what it cannot know.
 
     Returns
     -------
@@ -163,7 +164,7 @@ def follow(
             n_printed += print_events(events, layout, path=path)
     if meter is not None:
         meter.clear()
-    timeline = engine.finish()
+    timeline = (finish or engine.finish)()
     print_events(timeline.segments[n_printed:], layout, path=path)
     return timeline
 
@@ -173,8 +174,7 @@ def print_heading(layout: str) -> None:
     if layout == "csv":
         from speakerid.workflows.timeline_formats import CSV_FIELDS
 
-        print_csv(CSV_FIELDS, ())
-        sys.stdout.flush()
+        print_csv_rows([CSV_FIELDS])
 
 
 def print_events(events: Iterable[Segment | Beginning], layout: str, *, path: str = STDIN) -> int:
@@ -205,29 +205,12 @@ def print_events(events: Iterable[Segment | Beginning], layout: str, *, path: st
             continue
         n_segments += 1
         if layout == "json":
-            print_json({"event": "segment", **_fields(event)})
+            print_json({"event": "segment", **event.to_dict()})
         elif layout == "table":
             click.echo(_line(event))
         else:
             _print_as_file(event, layout, path)
     return n_segments
-
-
-def _fields(segment: Segment) -> dict[str, Any]:
-    def rounded(value: float | None) -> float | None:
-        return None if value is None else round(value, 6)
-
-    return {
-        "start": round(segment.start, 3),
-        "end": round(segment.end, 3),
-        "status": segment.status,
-        "decision": segment.decision,
-        "nearest": segment.nearest,
-        "llr": rounded(segment.llr),
-        "probability": rounded(segment.probability),
-        "speech_seconds": round(segment.speech_seconds, 3),
-        "reason": segment.reason,
-    }
 
 
 def _line(segment: Segment) -> str:
@@ -258,10 +241,7 @@ def _print_as_file(segment: Segment, layout: str, path: str) -> None:
 
     one = Timeline(path, segment.status, segment.decision, None, None, None, None, segments=(segment,))
     if layout == "csv":
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        for row in timeline_formats.csv_rows(one):
-            writer.writerow(csv_field(value) if isinstance(value, str) else value for value in row)
-        sys.stdout.flush()
+        print_csv_rows(timeline_formats.csv_rows(one))
     else:
         write = timeline_formats.to_rttm if layout == "rttm" else timeline_formats.to_audacity
         click.echo(write(one), nl=False)

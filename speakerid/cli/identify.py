@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -29,6 +29,13 @@ from speakerid.cli.output import (
     print_table,
     recording_label,
 )
+from speakerid.cli.timeline import (
+    TIMELINE_LAYOUTS,
+    TimelineOptions,
+    follow_stdin,
+    print_timelines,
+    timeline_options,
+)
 
 if TYPE_CHECKING:
     from speakerid.workflows.gather import Gathered
@@ -45,7 +52,8 @@ _CSV_FIELDS = (
 
 @click.command(
     short_help="Say who is speaking in recordings.",
-    epilog="\b\nExample:  speakerid identify question.wav\n          sox in.aiff -t wav - | speakerid identify -",
+    epilog="\b\nExample:  speakerid identify question.wav\n          sox in.aiff -t wav - | speakerid identify -"
+    "\n          speakerid identify --timeline meeting.flac --report meeting.html",
 )
 @click.argument("audio", nargs=-1, required=True, type=click.Path(allow_dash=True))
 @click.option("--top", type=click.IntRange(min=1), metavar="N", help="Show the N best speakers of each recording.")
@@ -55,9 +63,10 @@ _CSV_FIELDS = (
     "--threshold", type=click.FloatRange(min=0), metavar="NATS",
     help='Decide by the margin instead: "unknown" unless the best is this far ahead of the next, in nats a frame.',
 )  # fmt: skip
+@timeline_options
 @channel_option
 @raw_options
-@format_option("table", "json", "csv")
+@format_option("table", "json", "csv", *TIMELINE_LAYOUTS)
 @common_options
 def identify(
     audio: tuple[str, ...],
@@ -65,6 +74,13 @@ def identify(
     closed_set: bool,
     false_accept_rate: float | None,
     threshold: float | None,
+    timeline: bool,
+    window: float | None,
+    hop: float | None,
+    follow: bool,
+    plot_path: str | None,
+    spectrogram: bool,
+    report_path: str | None,
     channel: int | None,
     raw_rate: int | None,
     raw_encoding: str | None,
@@ -80,7 +96,12 @@ def identify(
     AUDIO is files, folders (searched in depth), "-" for standard input, or a manifest CSV, of which the rows with split =
     test or without a split are taken. Recordings of nobody who is enrolled are "unknown". Recordings without speech, or with
     too little, are "undecided" with a reason and get no name.
+
+    With --timeline: who speaks when, as a table, JSON, CSV, RTTM, labels for Audacity or subtitles, as a picture and as a
+    page with a player. With --follow the answers come while standard input still does.
     """
+    wanted = TimelineOptions(window, hop, follow, plot_path, spectrogram, report_path)
+    wanted.check(timeline=timeline, audio=audio, layout=layout, top=top)
     if closed_set + (threshold is not None) + (false_accept_rate is not None) > 1:
         raise click.UsageError(
             "--closed-set names somebody always, --threshold and --false-accept-rate do not: give one of the three"
@@ -91,13 +112,23 @@ def identify(
     from speakerid.workflows.gather import gather_for_identification
     from speakerid.workflows.identify import Identifier
 
+    rule: dict[str, Any] = {"threshold": threshold, "false_accept_rate": false_accept_rate, "closed_set": closed_set}
+    if follow:
+        identifier = Identifier.open(db, config=read_config(config_path))
+        return follow_stdin(identifier, wanted, layout, rule=rule, channel=channel, raw=raw, quiet=quiet)
     gathered = gather_for_identification(audio)
     identifier = Identifier.open(db, config=read_config(config_path))
+    if timeline:
+        status = print_timelines(
+            gathered, identifier, wanted, layout, rule=rule, channel=channel, raw=raw, jobs=jobs, quiet=quiet
+        )
+        note_ignored(len(gathered.ignored), quiet=quiet)
+        note_left_alone(gathered.left_alone, "enroll", quiet=quiet)
+        return status
     # a single recording is not worth the workers
     jobs = min(jobs, max(len(gathered.recordings), 1))
     answers = identifier.identify_all(
-        gathered.recordings, threshold=threshold, false_accept_rate=false_accept_rate, closed_set=closed_set,
-        channel=channel, raw=raw, jobs=jobs,
+        gathered.recordings, channel=channel, raw=raw, jobs=jobs, **rule,
     )  # fmt: skip
     with Progress(len(gathered.recordings), "identifying", quiet=quiet) as progress:
         counted = _counted(_unfound(gathered), answers, progress)

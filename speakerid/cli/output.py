@@ -27,6 +27,7 @@ __all__ = [
     "note_left_alone",
     "percent",
     "print_csv",
+    "print_csv_rows",
     "print_json",
     "print_table",
     "recording_label",
@@ -103,6 +104,14 @@ def print_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     writer.writerow(header)
     for row in rows:
         writer.writerow(["" if value is None else _field(value) for value in row])
+
+
+def print_csv_rows(rows: Iterable[Sequence[Any]]) -> None:
+    """Rows as CSV on standard output at once, numbers with all their digits: a time of hours has its milliseconds."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    for row in rows:
+        writer.writerow(["" if each is None else csv_field(each) if isinstance(each, str) else each for each in row])
+    sys.stdout.flush()
 
 
 def _field(value: object) -> object:

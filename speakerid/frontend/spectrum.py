@@ -23,9 +23,10 @@ from speakerid.frontend.activity import ActivityMeasures, Periodicity, band_matr
 from speakerid.frontend.framing import padding, span
 from speakerid.frontend.mel import cosine_transform, mel_filter_bank, taper
 
-__all__ = ["CHUNK_FRAMES", "MelFrames", "SpectralAnalysis", "SpectralFrames", "chunks", "floored", "level_floor"]
+__all__ = ["CHUNK_FRAMES", "STREAM_CHUNK_FRAMES", "MelFrames", "SpectralAnalysis", "SpectralFrames", "chunks", "floored", "level_floor"]
 
-CHUNK_FRAMES = 128
+# frames that are analysed at a time; in a stream they wait for each other
+CHUNK_FRAMES, STREAM_CHUNK_FRAMES = 128, 32
 _DECIBEL = 10.0 / math.log(10.0)
 
 
@@ -118,6 +119,7 @@ class SpectralAnalysis:
 
     def __init__(self, config: FrontEndConfig, *, taken: bool = False) -> None:
         self._config = config
+        self._chunk = STREAM_CHUNK_FRAMES if taken else CHUNK_FRAMES
         self._plan = _plan(config)
         self._before: np.float32 | None = None  # the last raw sample, for pre-emphasis
         self._waiting = np.zeros(padding(config), dtype=np.float32)
@@ -143,11 +145,11 @@ class SpectralAnalysis:
         self._before = samples[-1]
         self._waiting = np.concatenate([self._waiting, emphasised])
         shift, length = self._config.frame_shift, span(self._config)
-        chunk_samples = (CHUNK_FRAMES - 1) * shift + length
+        chunk_samples = (self._chunk - 1) * shift + length
         start = 0
         while start + chunk_samples <= len(self._waiting):
-            self._analyse(self._waiting[start : start + chunk_samples], CHUNK_FRAMES)
-            start += CHUNK_FRAMES * shift
+            self._analyse(self._waiting[start : start + chunk_samples], self._chunk)
+            start += self._chunk * shift
         self._waiting = self._waiting[start:]
 
     def take(self, *, last: bool = False) -> MelFrames:
@@ -182,8 +184,8 @@ class SpectralAnalysis:
         tail = np.concatenate([self._waiting, np.zeros(padding(self._config), dtype=np.float32)])
         shift, length = self._config.frame_shift, span(self._config)
         n_left = 1 + (len(tail) - length) // shift if len(tail) >= length and self._before is not None else 0
-        for first in range(0, n_left, CHUNK_FRAMES):
-            n = min(CHUNK_FRAMES, n_left - first)
+        for first in range(0, n_left, self._chunk):
+            n = min(self._chunk, n_left - first)
             self._analyse(tail[first * shift : first * shift + (n - 1) * shift + length], n)
         self._waiting = self._waiting[:0]
 

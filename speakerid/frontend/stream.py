@@ -3,8 +3,8 @@
 What a recording is as a whole (the level of its loud frames, the floor that follows it, whether anybody speaks, its mean)
 is taken for every piece from the seconds around it, as if they were the recording. So a piece's features depend on its
 neighbourhood alone: not on how samples come, nor on what was hours before, and a quiet voice after a loud one has its own
-level. A recording that is no longer than a piece and what is around it has the features of
-:func:`~speakerid.frontend.extract.extract_static`.
+level. A recording that is no longer than a piece and what is looked at around it has the features of
+:func:`~speakerid.frontend.extract.extract_static`, but for the last bits.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from speakerid.frontend.spectrum import MelFrames, SpectralAnalysis, floored
 
 __all__ = ["FeatureStream", "Piece"]
 
-# somebody who goes on speaking leaves no quiet frames in the context
-_REMEMBERED_SECONDS = 8.0
+# somebody who goes on speaking leaves no quiet frames near by
+_REMEMBERED_SECONDS = 7.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,25 +59,32 @@ class FeatureStream:
         With ``engine = "librosa"`` the project's own code computes the same features: librosa needs the whole recording.
     piece_seconds : float
         Frames are given in pieces of this length.
-    context_seconds : float
-        What is looked at on each side of a piece; so much later a piece is given.
+    before_seconds, after_seconds : float
+        What is looked at on both sides of a piece; it is given so much later as what is after it takes.
 
     Notes
     -----
-    Memory is that of a piece, its context and a chunk of the transform, however long the recording.
+    Memory is that of a piece, what is around it and a chunk of the transform, however long the recording.
     """
 
-    def __init__(self, config: FrontEndConfig, *, piece_seconds: float = 1.0, context_seconds: float = 2.0) -> None:
+    def __init__(
+        self,
+        config: FrontEndConfig,
+        *,
+        piece_seconds: float = 1.0,
+        before_seconds: float = 3.0,
+        after_seconds: float = 0.5,
+    ) -> None:
         self._config = config
         rate = 1000.0 / config.frame_shift_ms
         self._piece = max(round(piece_seconds * rate), 1)
-        self._context = max(round(context_seconds * rate), 0)
+        self._before_piece, self._after_piece = round(before_seconds * rate), round(after_seconds * rate)
         self._analysis = SpectralAnalysis(config, taken=True)
         self._frames: MelFrames | None = None
         self._first = 0  # frame that `_frames` begins with
         self._next = 0  # frame that the next piece begins with
         self._remembered = round(_REMEMBERED_SECONDS * rate)
-        self._before = np.zeros(0, dtype=np.float32)  # levels of the frames before the context
+        self._levels = np.zeros(0, dtype=np.float32)  # of the frames before those that are looked at
 
     def push(self, samples: NDArray[np.float32]) -> Iterator[Piece]:
         """Take samples, shape (n,), float32, at the config's rate; give the pieces that are complete."""
@@ -92,25 +99,25 @@ class FeatureStream:
         new = self._analysis.take(last=last)
         self._frames = new if self._frames is None else MelFrames.joined(self._frames, new)
         there = self._first + len(self._frames)
-        while self._next + self._piece + self._context <= there or (last and self._next < there):
+        while self._next + self._piece + self._after_piece <= there or (last and self._next < there):
             yield self._given(there)
-        keep = max(self._next - self._context, self._first)
+        keep = max(self._next - self._before_piece, self._first)
         self._frames, self._first = self._frames[keep - self._first :], keep
 
     def _given(self, there: int) -> Piece:
         assert self._frames is not None
-        begin = max(self._next - self._context, 0)
-        end = min(self._next + self._piece + self._context, there)
+        begin = max(self._next - self._before_piece, 0)
+        end = min(self._next + self._piece + self._after_piece, there)
         around = self._frames[begin - self._first : end - self._first]
         static = to_static(floored(around, self._config), self._config)
         features = finish(static, self._config)
         here = self._next - begin
-        silence = silence_ratios(around.activity, static.speech, self._before, self._config)
-        # what leaves the context is remembered
-        leaving = max(self._next + self._piece - self._context, 0) - begin
+        silence = silence_ratios(around.activity, static.speech, self._levels, self._config)
+        # what is not looked at any more is remembered
+        leaving = max(self._next + self._piece - self._before_piece, 0) - begin
         part = slice(here, here + self._piece)
         if leaving > 0:
-            self._before = np.concatenate([self._before, around.activity.level[:leaving]])[-self._remembered :]
+            self._levels = np.concatenate([self._levels, around.activity.level[:leaving]])[-self._remembered :]
         piece = Piece(self._next, features.values[part], features.speech[part], silence[part])
         self._next += self._piece
         return piece

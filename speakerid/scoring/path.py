@@ -29,7 +29,7 @@ __all__ = ["Entered", "Left", "PathFinder"]
 Floats = NDArray[np.float64]
 
 # how often it is looked what is firm: the same moments whatever comes in at a time
-_LOOK_STEPS = 5
+_LOOK_STEPS = 2
 
 
 class Entered(NamedTuple):
@@ -91,7 +91,7 @@ class PathFinder:
     shortest : ndarray of int, shape (n_states,)
         d_s, steps.
     costs : ndarray, shape (n_states,)
-        c_s, in the units of the gains. The first state costs nothing.
+        c_s, in the units of the gains.
     longest_delay : int
         Steps after which a state is firm at the latest; at least the longest of `shortest`.
 
@@ -162,10 +162,8 @@ class PathFinder:
         start = self._time - duration
         moment = self._moments[-duration]
         entered = self._sums[-1][states] - self._sums[-1 - duration][states]
-        is_best = np.zeros(len(states), dtype=np.bool_)
-        if start:  # the first state costs nothing, and nothing is before it
-            is_best = states == (-1 if moment.best is None else moment.best.state)
-            entered += np.where(is_best, moment.second_value, moment.value) - self._costs[states]
+        is_best = states == (-1 if moment.best is None else moment.best.state)
+        entered += np.where(is_best, moment.second_value, moment.value) - self._costs[states]
         better = entered > self._values[states]
         chosen = states[better]
         self._values[chosen] = entered[better]

@@ -539,7 +539,7 @@ class Identifier:
         channel: int | None = None,
         raw: RawFormat | None = None,
         stdin: BinaryIO | None = None,
-        progress: Callable[[float], object] | None = None,
+        progress: Callable[[float, float | None], object] | None = None,
         jobs: int | None = None,
         **options: Any,
     ) -> Timeline:
@@ -553,7 +553,7 @@ class Identifier:
         channel, raw, stdin
             As in :func:`speakerid.audio.open_samples`.
         progress : callable, optional
-            Called with the seconds that are done.
+            Called with the seconds that are done and those of the whole recording, None if it does not say.
         jobs : int, optional
             Threads; None takes all processor cores. The answer does not depend on it.
         **options

@@ -118,6 +118,11 @@ class Timeline:
     segments: tuple[Segment, ...] = ()
     windows: WindowScores | None = None
 
+    @property
+    def failed(self) -> bool:
+        """Nothing can be said of the recording, or not of all of it: several voices are no failure."""
+        return self.status == "undecided" and self.reason != "several_voices"
+
     def to_dict(self) -> dict[str, Any]:
         """Return the fields of the JSON format, numbers rounded."""
         values = {

@@ -31,7 +31,7 @@ def timeline_of(
     channel: int | None = None,
     raw: RawFormat | None = None,
     stdin: BinaryIO | None = None,
-    progress: Callable[[float], object] | None = None,
+    progress: Callable[[float, float | None], object] | None = None,
     jobs: int | None = None,
     **options: Any,
 ) -> Timeline:
@@ -50,7 +50,7 @@ def timeline_of(
                 for block in _joined(iter(samples), round(_AT_ONCE_SECONDS * rate)):
                     stream.push(block)
                     if progress is not None:
-                        progress(samples.seconds)
+                        progress(samples.seconds, samples.expected_seconds)
             except RecordingError as error:
                 fault = _located(source, error)
                 if samples.seconds == 0:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from speakerid.errors import RecordingError, UsageError
 from speakerid.frontend import StaticFeatures
 from speakerid.frontend.bandwidth import is_narrow
+from speakerid.frontend.spectrum import STREAM_CHUNK_FRAMES
 from speakerid.frontend.stream import FeatureStream, Piece
 from speakerid.parallel import one_blas_thread, worker_threads
 from speakerid.scoring import AdaptedStack, Rule, posteriors
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TimelineStream"]
 
-_PIECE_SECONDS, _CONTEXT_SECONDS = 1.0, 2.0
+_PIECE_SECONDS, _BEFORE_SECONDS, _AFTER_SECONDS = 1.0, 3.0, 0.5
 # what is told of noise and band rests on so much of what was before
 _HEARD_SECONDS, _LEAST_HEARD_SECONDS = 30, 1.0
 _LOOK_AGAIN_PIECES = 10
@@ -121,7 +122,7 @@ class TimelineStream:
             raise UsageError(f"a hop of {hop:g} s is longer than the window of {window:g} s: what lies between is lost")
         self._frame, self._hop = frame, self._hop_frames * frame
         pieces = max(round(_PIECE_SECONDS / self._hop), 1)
-        self._features = FeatureStream(front_end, piece_seconds=pieces * self._hop, context_seconds=_CONTEXT_SECONDS)
+        self._features = FeatureStream(front_end, piece_seconds=pieces * self._hop, before_seconds=_BEFORE_SECONDS, after_seconds=_AFTER_SECONDS)
         self._heard: deque[NDArray[np.float32]] = deque(maxlen=max(round(_HEARD_SECONDS / (pieces * self._hop)), 1))
         self._n_pieces = 0
         self._stack: AdaptedStack | None = None
@@ -144,8 +145,7 @@ class TimelineStream:
     @property
     def longest_delay_seconds(self) -> float:
         """Seconds after which it is firm at the latest who was speaking."""
-        chunk = self._identifier.front_end.frame_shift / self._identifier.front_end.sample_rate * 128
-        return chunk + _PIECE_SECONDS + _CONTEXT_SECONDS + (self._windows.after + self._room) * self._hop
+        return STREAM_CHUNK_FRAMES * self._frame + _PIECE_SECONDS + _AFTER_SECONDS + (self._windows.after + self._room) * self._hop
 
     def push(self, samples: NDArray[np.float32]) -> list[Segment | Beginning]:
         """Take samples, (n,) float32 at the front end's rate; return what has become firm."""
