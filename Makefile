@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types benchmark panel strangers robustness models sample librispeech clean
+.PHONY: help install demo test lint types benchmark panel strangers robustness timelines models sample librispeech clean
 
 help: ## explain the targets
 	@echo "speakerid: who is speaking?  Targets:"
@@ -46,6 +46,9 @@ strangers: $(READY) ## strangers, calibration, damaged recordings on the shared 
 
 robustness: $(READY) ## noise, rooms and narrow bands on the shared protocols; writes docs/robustness.md
 	$(BIN)/python -m benchmarks.robustness
+
+timelines: $(READY) ## who speaks when: conversations, meetings, an hour; writes its tables into docs/timelines.md
+	$(BIN)/python -m benchmarks.timelines
 
 models: $(READY) ## make what comes with the program: world models and calibration, from the shared corpora
 	$(BIN)/python data/make_models.py

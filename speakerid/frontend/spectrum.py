@@ -23,7 +23,16 @@ from speakerid.frontend.activity import ActivityMeasures, Periodicity, band_matr
 from speakerid.frontend.framing import padding, span
 from speakerid.frontend.mel import cosine_transform, mel_filter_bank, taper
 
-__all__ = ["CHUNK_FRAMES", "STREAM_CHUNK_FRAMES", "MelFrames", "SpectralAnalysis", "SpectralFrames", "chunks", "floored", "level_floor"]
+__all__ = [
+    "CHUNK_FRAMES",
+    "STREAM_CHUNK_FRAMES",
+    "MelFrames",
+    "SpectralAnalysis",
+    "SpectralFrames",
+    "chunks",
+    "floored",
+    "level_floor",
+]
 
 # frames that are analysed at a time; in a stream they wait for each other
 CHUNK_FRAMES, STREAM_CHUNK_FRAMES = 128, 32

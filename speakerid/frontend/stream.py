@@ -57,8 +57,8 @@ class FeatureStream:
     ----------
     config : FrontEndConfig
         With ``engine = "librosa"`` the project's own code computes the same features: librosa needs the whole recording.
-    piece_seconds : float
-        Frames are given in pieces of this length.
+    piece_frames : int
+        Frames are given so many at a time.
     before_seconds, after_seconds : float
         What is looked at on both sides of a piece; it is given so much later as what is after it takes.
 
@@ -71,13 +71,13 @@ class FeatureStream:
         self,
         config: FrontEndConfig,
         *,
-        piece_seconds: float = 1.0,
+        piece_frames: int = 100,
         before_seconds: float = 3.0,
         after_seconds: float = 0.5,
     ) -> None:
         self._config = config
         rate = 1000.0 / config.frame_shift_ms
-        self._piece = max(round(piece_seconds * rate), 1)
+        self._piece = piece_frames
         self._before_piece, self._after_piece = round(before_seconds * rate), round(after_seconds * rate)
         self._analysis = SpectralAnalysis(config, taken=True)
         self._frames: MelFrames | None = None

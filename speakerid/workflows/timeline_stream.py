@@ -122,7 +122,12 @@ class TimelineStream:
             raise UsageError(f"a hop of {hop:g} s is longer than the window of {window:g} s: what lies between is lost")
         self._frame, self._hop = frame, self._hop_frames * frame
         pieces = max(round(_PIECE_SECONDS / self._hop), 1)
-        self._features = FeatureStream(front_end, piece_seconds=pieces * self._hop, before_seconds=_BEFORE_SECONDS, after_seconds=_AFTER_SECONDS)
+        self._features = FeatureStream(
+            front_end,
+            piece_frames=pieces * self._hop_frames,
+            before_seconds=_BEFORE_SECONDS,
+            after_seconds=_AFTER_SECONDS,
+        )
         self._heard: deque[NDArray[np.float32]] = deque(maxlen=max(round(_HEARD_SECONDS / (pieces * self._hop)), 1))
         self._n_pieces = 0
         self._stack: AdaptedStack | None = None
@@ -145,7 +150,9 @@ class TimelineStream:
     @property
     def longest_delay_seconds(self) -> float:
         """Seconds after which it is firm at the latest who was speaking."""
-        return STREAM_CHUNK_FRAMES * self._frame + _PIECE_SECONDS + _AFTER_SECONDS + (self._windows.after + self._room) * self._hop
+        hops = self._windows.after + self._room
+        piece = max(round(_PIECE_SECONDS / self._hop), 1) * self._hop
+        return STREAM_CHUNK_FRAMES * self._frame + piece + _AFTER_SECONDS + hops * self._hop
 
     def push(self, samples: NDArray[np.float32]) -> list[Segment | Beginning]:
         """Take samples, (n,) float32 at the front end's rate; return what has become firm."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ def talk(sample: Path) -> np.ndarray:
     return np.asarray(samples)
 
 
-def streamed(samples: np.ndarray, sizes: list[int], config: FrontEndConfig = CONFIG, **options: float) -> list[Piece]:
+def streamed(samples: np.ndarray, sizes: list[int], config: FrontEndConfig = CONFIG, **options: Any) -> list[Piece]:
     """Pieces of samples that come in blocks of these sizes, the last one again and again."""
     with one_blas_thread():
         stream = FeatureStream(config, **options)
@@ -88,8 +89,8 @@ def test_a_level_belongs_to_its_seconds(talk: np.ndarray) -> None:
 
 
 def test_frames_are_all_there_once_and_in_order(talk: np.ndarray) -> None:
-    for piece, before, after in ((1.0, 2.0, 2.0), (0.3, 0.0, 0.0), (2.5, 0.0, 0.7), (0.01, 0.5, 0.1)):
-        pieces = streamed(talk, [16_000], piece_seconds=piece, before_seconds=before, after_seconds=after)
+    for piece, before, after in ((100, 2.0, 2.0), (30, 0.0, 0.0), (250, 0.0, 0.7), (1, 0.5, 0.1)):
+        pieces = streamed(talk, [16_000], piece_frames=piece, before_seconds=before, after_seconds=after)
         assert [each.first for each in pieces] == list(np.cumsum([0, *map(len, pieces)])[:-1])
         assert pieces[-1].first + len(pieces[-1]) == 1 + (len(talk) - 400) // 160
 
