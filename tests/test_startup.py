@@ -17,6 +17,7 @@ COMMANDS = (
     [],
     ["enroll"],
     ["identify"],
+    ["label"],
     ["listen"],
     ["evaluate"],
     ["tune"],

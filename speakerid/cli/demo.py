@@ -53,7 +53,8 @@ def demo(db: str, config_path: str | None, jobs: int, quiet: bool) -> int:  # no
             ("3. How close are the others?", ["identify", "--top", "3", alice]),
             ("4. Is it Alice?", ["verify", "Alice", alice]),
             ("5. For programs: one JSON object a line.", ["identify", "--format", "json", "--top", "2", alice]),
-            ("6. Who is enrolled?", ["speakers", "list"]),
+            ("6. Who speaks when?", ["identify", "--timeline", os.path.join(place, "conversation.flac")]),  # noqa: PTH118
+            ("7. Who is enrolled?", ["speakers", "list"]),
         ]  # fmt: skip
         for title, arguments in steps:
             _step(title, arguments, Path(temporary) / "demo.db", options)

@@ -21,6 +21,7 @@ from speakerid.cli.output import (
 
 if TYPE_CHECKING:
     from speakerid.workflows.enroll import EnrolledSpeaker, EnrollmentReport
+    from speakerid.workflows.gather import Gathered
 
 __all__ = ["enroll"]
 
@@ -59,9 +60,10 @@ def enroll(
 ) -> int:
     """Add speakers, or recordings to speakers who are enrolled.
 
-    RECORDINGS is a folder with one sub-folder a speaker (searched in depth), or a manifest CSV (path,speaker,...), or, with
-    --speaker, audio files and folders. Adding recordings later gives the same result as enrolling all at once. A
-    recording that is enrolled already changes nothing.
+    RECORDINGS is a folder with one sub-folder a speaker (searched in depth), or a manifest CSV (path,speaker,...), or turns
+    in RTTM whose audio lies beside them (the stretches of one voice are taken), or, with --speaker, audio files and folders.
+    Adding recordings later gives the same result as enrolling all at once. A recording that is enrolled already changes
+    nothing.
     """
     from speakerid.workflows.enroll import enroll_gathered
     from speakerid.workflows.gather import gather_for_enrollment
@@ -84,6 +86,7 @@ def enroll(
     for problem in report.problems:
         complain(problem.message)
     _tell(report, gathered.left_alone, quiet=quiet)
+    _tell_left_out(gathered, quiet=quiet)
     if not quiet:
         _advise(report, db, jobs)
     n_problems = len(report.problems)
@@ -153,6 +156,16 @@ def _tell(report: EnrollmentReport, n_left_alone: int, *, quiet: bool) -> None:
                 f"instead of {speaker.components_asked}",
                 quiet=quiet,
             )
+
+
+def _tell_left_out(gathered: Gathered, *, quiet: bool) -> None:
+    """Say what of the turns in RTTM is not enrolled."""
+    short, overlaps = gathered.too_short, gathered.overlapping
+    parts = [f"{overlaps:,} stretch{'' if overlaps == 1 else 'es'} where voices overlap"] if overlaps else []
+    if short:
+        parts.append(f"{short:,} stretch{'' if short == 1 else 'es'} of less than 0.25 s")
+    if parts:
+        note(f"left out of the turns: {', and '.join(parts)}", quiet=quiet)
 
 
 def _advise(report: EnrollmentReport, db: str, jobs: int) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from speakerid.cli.evaluate_timelines import check_timeline_options, score_timelines, timeline_options
 from speakerid.cli.evaluation_figures import every_system, explain, print_figures, print_figures_as_json
 from speakerid.cli.options import (
     channel_option,
@@ -38,6 +39,7 @@ _INTERRUPTED = 130
         "\n          speakerid evaluate protocol.csv --json results.json --scores scores.csv"
         "\n          speakerid evaluate voices/ --folds 4 --config a.toml --config b.toml"
         "\n          speakerid evaluate voices/ --degrade noise:10 --degrade telephone+noise:20"
+        "\n          speakerid evaluate protocol.csv --timelines truth.rttm --collar 0.25"
     ),
 )
 @click.argument("data", type=click.Path())
@@ -59,7 +61,8 @@ _INTERRUPTED = 130
 @click.option("--layout", "corpus_layout", metavar="NAME", default="auto", show_default=True,
               help="How the folder is laid out: librispeech, voxceleb, timit, voxforge, folders.")  # fmt: skip
 @click.option("--enroll", "enroll_data", type=click.Path(), metavar="DATA",
-              help="For a trial list: the folder or manifest that its models are learned from.")  # fmt: skip
+              help="For a trial list: the folder or manifest that its models are learned from; for turns in RTTM: what was "
+                   "enrolled when they were found.")  # fmt: skip
 @click.option("--root", type=click.Path(), metavar="FOLDER", help="For a trial list: what its paths are relative to.")
 @false_accept_option
 @click.option("--threshold", type=click.FloatRange(min=0), metavar="NATS",
@@ -67,6 +70,7 @@ _INTERRUPTED = 130
 @click.option("--degrade", "degrade", multiple=True, metavar="SPEC",
               help="Ask the recordings degraded as well: noise:10, telephone, reverb, room, band:100-3000, gain:12, "
                    "codec:opus, clip:12, or several joined with +. Repeatable.")  # fmt: skip
+@timeline_options
 @click.option("--resume", is_flag=True, help="Go on with this evaluation where it was stopped.")
 @click.option("--no-cache", is_flag=True, help="Neither use features of earlier runs nor keep any.")
 @channel_option
@@ -88,6 +92,11 @@ def evaluate(
     false_accept_rate: float | None,
     threshold: float | None,
     degrade: tuple[str, ...],
+    truth: str | None,
+    collar: float | None,
+    skip_overlap: bool,
+    uem: str | None,
+    rttm: str | None,
     resume: bool,
     no_cache: bool,
     channel: int | None,
@@ -105,12 +114,34 @@ def evaluate(
 
     Several --config are several systems: they are asked the same, and their differences are tested. So is every --degrade:
     what is asked is degraded, never what is enrolled.
+
+    With --timelines it is measured who speaks when: in the test recordings of DATA, asked whole, or in the turns of an RTTM
+    that any program made. The file's name without ending is its file id.
     """
     from speakerid.workflows.cache import FeatureCache, default_cache_limit
     from speakerid.workflows.evaluate import degraded_systems
     from speakerid.workflows.outputs import refuse_inputs
     from speakerid.workflows.score_book import books_beside
 
+    check_timeline_options(
+        data,
+        truth,
+        of_timelines={
+            "--collar": collar is not None, "--skip-overlap": skip_overlap, "--uem": uem is not None,
+            "--rttm": rttm is not None,
+        },
+        of_others={
+            "--scores": scores_path is not None, "--report": report_path is not None, "--embed-audio": embed_audio,
+            "--test-fraction": test_fraction is not None, "--folds": folds is not None,
+            "--leave-one-speaker-out": leave_one_speaker_out, "--enroll": enroll_data is not None,
+            "--root": root is not None, "--degrade": bool(degrade), "--resume": resume,
+        },
+        of_recordings={
+            "--config": bool(config_paths), "--threshold": threshold is not None,
+            "--false-accept-rate": false_accept_rate is not None, "--layout": corpus_layout != "auto",
+            "--channel": channel is not None, "--rttm": rttm is not None, "--no-cache": no_cache,
+        },
+    )  # fmt: skip
     if embed_audio and report_path is None:
         raise click.UsageError("--embed-audio puts recordings into the page: give --report FILE.html too")
     if resume and no_cache:
@@ -121,6 +152,13 @@ def evaluate(
         raise click.UsageError("--threshold needs a number of nats a frame, such as 2.5")
     if not data:
         raise click.UsageError("DATA is empty: give a folder of speaker folders, a manifest or a trial list")
+    if truth is not None:
+        return score_timelines(
+            data, truth, _systems(config_paths), collar=collar, skip_overlap=skip_overlap, uem=uem, enroll=enroll_data,
+            rttm_path=rttm, json_path=json_path, threshold=threshold, false_accept_rate=false_accept_rate,
+            corpus_layout=corpus_layout, seed=seed, cache=not no_cache, channel=channel, config_paths=config_paths,
+            layout=layout, jobs=jobs, quiet=quiet,
+        )  # fmt: skip
     outputs = _checked_outputs(json_path, scores_path, report_path)
     refuse_inputs(outputs, [data, *config_paths, *([enroll_data] if enroll_data else [])])
     systems = degraded_systems(_systems(config_paths), degrade, seed=seed)

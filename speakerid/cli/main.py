@@ -22,6 +22,7 @@ from speakerid.cli.doctor import doctor
 from speakerid.cli.enroll import enroll
 from speakerid.cli.evaluate import evaluate
 from speakerid.cli.identify import identify
+from speakerid.cli.label import label
 from speakerid.cli.listen import listen
 from speakerid.cli.output import complain
 from speakerid.cli.speakers import speakers
@@ -49,7 +50,21 @@ def cli() -> None:
     """  # noqa: D301 - \b is click's mark for lines to keep
 
 
-for _command in (enroll, identify, verify, listen, calibrate, evaluate, speakers, tune, world, demo, cache, doctor):
+for _command in (
+    enroll,
+    identify,
+    label,
+    verify,
+    listen,
+    calibrate,
+    evaluate,
+    speakers,
+    tune,
+    world,
+    demo,
+    cache,
+    doctor,
+):
     cli.add_command(_command)
 
 

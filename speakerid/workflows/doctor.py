@@ -61,6 +61,7 @@ def _findings(store_path: Path) -> Iterator[Finding]:
     yield Finding("packages", not missing, f"missing: {', '.join(missing)}" if missing else ", ".join(versions))
     yield _guarded("codecs", _codecs)
     yield _media()
+    yield _microphone()
     yield _guarded("models", _models)
     yield _guarded("threads", _threads)
     yield _guarded("speed", _speed)
@@ -96,6 +97,17 @@ def _codecs() -> str:
         raise RuntimeError(f"libsndfile cannot read {', '.join(fails)}")
     without = f"; not: {', '.join(fails)} (libsndfile is too old)" if fails else ""
     return f"libsndfile {soundfile.__libsndfile_version__}: {', '.join(works)}{without}"
+
+
+def _microphone() -> Finding:
+    """Whether there is something to listen to: most computers need nothing of it."""
+    from speakerid.audio.microphone import list_devices
+
+    try:
+        names = [device.name for device in list_devices()]
+    except SpeakerIdError as error:
+        return Finding("microphone", None, str(error))
+    return Finding("microphone", True if names else None, f"{len(names)}: {', '.join(names)}" if names else "none")
 
 
 def _models() -> str:

@@ -715,7 +715,7 @@ class Identifier:
         if narrow and not made_up_for:
             return Unjudged("band", located(source, f"{source.label}: {_NARROW_REFUSED}"), *lengths, judged)
         if stretches:
-            message = f"{source.label}: {self._voices(stretches)}; cut the recording at the changes"
+            message = f"{source.label}: {self._voices(stretches)}; ask who speaks when (identify --timeline)"
             return Unjudged("several_voices", located(source, message), *lengths, judged)
         return judged
 

@@ -53,7 +53,7 @@ def test_two_voices_in_one_file_are_undecided(identifier: Identifier, sample: Pa
     assert message.startswith("call.wav: two voices: ")
     assert "Aino (0.0-" in message
     assert "Robert (" in message
-    assert "cut the recording" in message
+    assert "identify --timeline" in message
     assert "\n" not in message
     assert len(answer.scores) == 10, "the scores stay listed"
     assert answer.speech_seconds is not None
