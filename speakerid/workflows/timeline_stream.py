@@ -107,7 +107,7 @@ class TimelineStream:
     ) -> None:
         self._identifier, self._label, self._jobs = identifier, label, jobs
         self._path_name, self._begins_at = label if path is None else path, begins_at
-        self._n_samples = 0
+        self._n_samples, self._ended = 0, False
         self._segments: list[Segment] = []
         self._rule: Rule = identifier.rule(threshold, false_accept_rate, closed_set=closed_set)
         front_end, settings = identifier.front_end, identifier.timeline_settings
@@ -155,7 +155,26 @@ class TimelineStream:
         return STREAM_CHUNK_FRAMES * self._frame + piece + _AFTER_SECONDS + hops * self._hop
 
     def push(self, samples: NDArray[np.float32]) -> list[Segment | Beginning]:
-        """Take samples, (n,) float32 at the front end's rate; return what has become firm."""
+        """Take samples; return what has become firm.
+
+        Parameters
+        ----------
+        samples : ndarray, shape (n,), float32
+            Mono, at the rate of the identifier's front end, full scale ±1.
+
+        Raises
+        ------
+        ValueError
+            They are of another shape or type or no numbers, or the recording has ended.
+        """
+        if self._ended:
+            raise ValueError("the recording has ended: begin another stream")
+        samples = np.asarray(samples)
+        if samples.ndim != 1 or samples.dtype.kind != "f":
+            raise ValueError(f"expected floats of shape (n,), got {samples.dtype} of shape {samples.shape}")
+        if len(samples) and not np.isfinite(samples).all():
+            raise ValueError("samples that are not finite numbers")
+        samples = samples.astype(np.float32, copy=False)
         self._n_samples += len(samples)
         return self._kept_events(self._features.push(samples), last=False)
 
@@ -181,7 +200,15 @@ class TimelineStream:
         -------
         timeline : Timeline
             With all segments: those that :meth:`push` returned, and the rest.
+
+        Raises
+        ------
+        ValueError
+            It has ended before.
         """
+        if self._ended:
+            raise ValueError("the recording has ended before")
+        self._ended = True
         self._kept_events(self._features.finish(), last=True)
         identifier = self._identifier
         seconds = self._n_samples / identifier.front_end.sample_rate

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -296,7 +295,23 @@ def test_real_voices_one_after_the_other(corpora: Path, tmp_path: Path, monkeypa
     assert scores.boundary_median <= 0.3
 
 
-Progress = Callable[[float, float | None], None]
+@pytest.mark.parametrize(
+    "samples", [np.zeros(10, np.int16), np.zeros((10, 2), np.float32), np.array([0.0, np.nan]), np.array([np.inf])]
+)
+def test_what_are_no_samples_is_refused(identifier: Identifier, samples: np.ndarray) -> None:
+    stream = identifier.timeline_stream()
+    with pytest.raises(ValueError, match=r"floats of shape|finite"):
+        stream.push(samples)
+
+
+def test_what_has_ended_goes_on_no_more(identifier: Identifier) -> None:
+    stream = identifier.timeline_stream()
+    stream.push(np.zeros(100))
+    stream.finish()
+    with pytest.raises(ValueError, match="has ended"):
+        stream.push(np.zeros(100, np.float32))
+    with pytest.raises(ValueError, match="has ended"):
+        stream.finish()
 
 
 def test_progress_is_told(identifier: Identifier, sample: Path) -> None:
