@@ -20,6 +20,8 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("readme")
     shutil.copytree(ROOT / "data" / "sample" / "enroll", folder / "voices")
     shutil.copytree(ROOT / "data" / "sample" / "test", folder / "questions")
+    for name in ("conversation.flac", "conversation.rttm"):
+        shutil.copy(ROOT / "data" / "sample" / name, folder)
     bin_folder = folder / "bin"
     bin_folder.mkdir()
     program = bin_folder / "speakerid"

@@ -32,7 +32,7 @@ from speakerid.workflows.evaluate import SystemResult
 from speakerid.workflows.outputs import whole_file
 from speakerid.workflows.protocols import Protocol
 
-__all__ = ["clips_of", "document", "save_json", "save_scores", "save_text"]
+__all__ = ["clips_of", "document", "save_json", "save_scores", "save_text", "versions_used"]
 
 _LIBRARIES = ("numpy", "scipy", "soundfile", "soxr", "av")
 _CLIP_SECONDS, _CLIPS = 12.0, 20
@@ -93,14 +93,15 @@ def document(
         **systems[0],
         "other_systems": systems[1:],
         "differences": compare_systems(compared[0], compared[1:]),
-        "versions": _versions(),
+        "versions": versions_used(),
         "seed": seed,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": command,
     }
 
 
-def _versions() -> dict[str, str]:
+def versions_used() -> dict[str, str]:
+    """Versions of the program and of what it computes with, by name."""
     versions = {"speakerid": __version__, "python": platform.python_version()}
     for name in _LIBRARIES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
