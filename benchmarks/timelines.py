@@ -272,7 +272,7 @@ def meetings(folder: Path, where: Path) -> str:
         f"All three together: identification error rate {percent(final.rate)} % (95 % interval "
         f"{between(interval(pieces, seed=0))}; stretches of 10 s resampled), of which "
         f"{percent(final.errors_in_overlap / final.total)} points lie where several speak at once. "
-        f"{percent(final.overlap / final.total)} % of the speaker seconds do: whoever names one right voice at every moment has "
+        f"{percent(final.overlap / final.total)} % of the speaker seconds do: one right voice at every moment would leave "
         f"{percent(floor / final.total)} %. With a collar of 0.25 s and without overlaps: "
         f"{percent(collar.rate)} %. Diarization error rate (best mapping of names): {percent(best.rate)} %.",
     ]

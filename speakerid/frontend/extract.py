@@ -47,9 +47,11 @@ def extract_static(blocks: Iterable[NDArray[np.float32]], config: FrontEndConfig
     return to_static(frames, config)
 
 
-def to_static(frames: SpectralFrames, config: FrontEndConfig) -> StaticFeatures:
-    """Find the speech of some frames and take their level out, as if they were all there is."""
-    speech = speech_mask(frames.activity, config)
+def to_static(
+    frames: SpectralFrames, config: FrontEndConfig, *, speech: NDArray[np.bool_] | None = None
+) -> StaticFeatures:
+    """Find the speech of some frames, unless it is known, and take their level out, as if they were all there is."""
+    speech = speech_mask(frames.activity, config) if speech is None else speech
     cepstra = frames.cepstra
     if config.c0 == "drop":
         cepstra = np.ascontiguousarray(cepstra[:, 1:])

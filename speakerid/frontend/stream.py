@@ -1,10 +1,10 @@
 """Features of a recording that is not over, or too long to be held: piece by piece, each within its neighbourhood.
 
-What a recording is as a whole (the level of its loud frames, the floor that follows it, whether anybody speaks, its mean)
-is taken for every piece from the seconds around it, as if they were the recording. So a piece's features depend on its
-neighbourhood alone: not on how samples come, nor on what was hours before, and a quiet voice after a loud one has its own
-level. A recording that is no longer than a piece and what is looked at around it has the features of
-:func:`~speakerid.frontend.extract.extract_static`, but for the last bits.
+What a recording is as a whole is taken for every piece from the seconds around it, as if they were the recording: whether
+anybody speaks from some seconds before it, and the level of the loud frames, the floor that follows it and the mean from
+closer by, because it is the level of whoever speaks now. So a piece's features depend on its neighbourhood alone: not on how
+samples come, nor on what was hours before. A recording that is no longer than a piece and what is looked at around it has
+the features of :func:`~speakerid.frontend.extract.extract_static`, but for the last bits.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speakerid.config import FrontEndConfig
-from speakerid.frontend.activity import silence_ratios
+from speakerid.frontend.activity import silence_ratios, speech_mask
 from speakerid.frontend.extract import to_static
 from speakerid.frontend.features import finish
 from speakerid.frontend.spectrum import MelFrames, SpectralAnalysis, floored
@@ -59,8 +59,12 @@ class FeatureStream:
         With ``engine = "librosa"`` the project's own code computes the same features: librosa needs the whole recording.
     piece_frames : int
         Frames are given so many at a time.
-    before_seconds, after_seconds : float
-        What is looked at on both sides of a piece; it is given so much later as what is after it takes.
+    before_seconds : float
+        What is looked at before a piece to tell whether anybody speaks.
+    level_seconds : float
+        What of that counts for the level, and for all else.
+    after_seconds : float
+        What is looked at after a piece, for both; so much later it is given.
 
     Notes
     -----
@@ -73,12 +77,15 @@ class FeatureStream:
         *,
         piece_frames: int = 100,
         before_seconds: float = 3.0,
+        level_seconds: float = 1.0,
         after_seconds: float = 0.5,
     ) -> None:
         self._config = config
         rate = 1000.0 / config.frame_shift_ms
         self._piece = piece_frames
-        self._before_piece, self._after_piece = round(before_seconds * rate), round(after_seconds * rate)
+        self._before_piece = round(before_seconds * rate)
+        self._level_before = min(round(level_seconds * rate), self._before_piece)
+        self._after_piece = round(after_seconds * rate)
         self._analysis = SpectralAnalysis(config, taken=True)
         self._frames: MelFrames | None = None
         self._first = 0  # frame that `_frames` begins with
@@ -109,15 +116,18 @@ class FeatureStream:
         begin = max(self._next - self._before_piece, 0)
         end = min(self._next + self._piece + self._after_piece, there)
         around = self._frames[begin - self._first : end - self._first]
-        static = to_static(floored(around, self._config), self._config)
-        features = finish(static, self._config)
+        speech = speech_mask(around.activity, self._config)
+        silence = silence_ratios(around.activity, speech, self._levels, self._config)
         here = self._next - begin
-        silence = silence_ratios(around.activity, static.speech, self._levels, self._config)
+        part = slice(here, here + self._piece)
+        near = max(here - self._level_before, 0)
+        close = floored(around[near:], self._config)
+        features = finish(to_static(close, self._config, speech=speech[near:]), self._config)
+        values = features.values[here - near : here - near + self._piece]
         # what is not looked at any more is remembered
         leaving = max(self._next + self._piece - self._before_piece, 0) - begin
-        part = slice(here, here + self._piece)
         if leaving > 0:
             self._levels = np.concatenate([self._levels, around.activity.level[:leaving]])[-self._remembered :]
-        piece = Piece(self._next, features.values[part], features.speech[part], silence[part])
+        piece = Piece(self._next, values, speech[part], silence[part])
         self._next += self._piece
         return piece
