@@ -1,9 +1,9 @@
 """From window scores to what every state gains in every hop, for the path through them.
 
-The window around a hop is a recording of its own: the calibration gives each speaker's log-likelihood ratio for that much
-speech, and with the prior the probabilities of all speakers and of nobody (:mod:`speakerid.scoring.calibration`). Their
-logarithms are the gains, in nats, of which a hop has the share that its speech is of the window: windows overlap, and the
-same speech must not count once for each.
+The window around a hop is a recording of its own: the calibration gives each speaker's log-likelihood ratio against
+somebody else for that much speech (:mod:`speakerid.scoring.calibration`), less something for being chosen among n. These
+are the gains, in nats, and somebody unknown has 0. A hop has the share of them that its speech is of the window: windows
+overlap, and the same speech must not count once for each.
 
 Silence gains where the front end finds it, as much a second as the cost of a change lasts for a pause; in speech it loses
 so much that it is left to those who speak.
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speakerid.config import TimelineConfig
-from speakerid.scoring.calibration import Calibration, posteriors
+from speakerid.scoring.calibration import Calibration
 from speakerid.scoring.windows import HopSums
 
 __all__ = ["Gains"]
@@ -26,6 +26,8 @@ Floats = NDArray[np.float64]
 
 # a window can be wrong: more evidence it does not give, nats
 _MOST_EVIDENCE = 8.0
+# of log n: that windows in a row choose the same speaker of n is no new choice
+_CHOICE = 0.7
 # what a window gives for each nat a frame that a speaker is ahead, where nothing is calibrated
 _UNCALIBRATED = 3.0
 _SPEECH_LOSS = 20.0  # nats a second
@@ -97,11 +99,12 @@ class Gains:
         return gains
 
     def _evidence(self, windows: HopSums) -> Floats:
-        """Log-probabilities of the voices in each window, but for a constant."""
+        """By how much each window speaks for each voice, nats, but for a constant."""
         mean = windows.ratios / windows.speech[:, None]
         if self.calibration is None:
             return _UNCALIBRATED * mean
         ratios = self.calibration.ratios(mean, windows.speech * self.frame_seconds, self.expected)
-        speakers, nobody = posteriors(ratios)
-        voices = np.column_stack([speakers, nobody]) if self.has_unknown else speakers
-        return np.asarray(np.log(np.maximum(voices, np.finfo(np.float64).tiny)))
+        if not self.has_unknown:
+            return ratios
+        chosen = ratios - _CHOICE * np.log(ratios.shape[1])
+        return np.column_stack([chosen, np.zeros(len(chosen))])
