@@ -329,7 +329,7 @@ class TimelineConfig:
         After so long it is decided who was speaking, whatever comes; mostly it is clear long before.
     """
 
-    window_seconds: float = _number(1.5, 0.0, 3600.0, exclusive_low=True)
+    window_seconds: float = _number(1.5, 0.1, 3600.0)
     hop_seconds: float = _number(0.1, 0.0, 3600.0, exclusive_low=True)
     change_cost: float = _number(2.0, 0.0, 1e6)
     longest_pause_seconds: float = _number(1.5, 0.0, 3600.0, exclusive_low=True)

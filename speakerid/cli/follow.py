@@ -166,7 +166,18 @@ def follow(
         meter.clear()
     timeline = (finish or engine.finish)()
     print_events(timeline.segments[n_printed:], layout, path=path)
+    _print_end(timeline, layout)
     return timeline
+
+
+def _print_end(timeline: Timeline, layout: str) -> None:
+    """Say what there is to say of the whole: a program must not wait for segments that never come."""
+    if layout == "json":
+        print_json({"event": "end", **{k: v for k, v in timeline.to_dict().items() if k != "segments"}})
+    elif layout == "csv" and not timeline.segments:
+        from speakerid.workflows.timeline_formats import csv_rows
+
+        print_csv_rows(csv_rows(timeline))
 
 
 def print_heading(layout: str) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -31,6 +33,7 @@ TIMELINE_LAYOUTS = ("rttm", "audacity", "vtt", "srt")
 """What only a timeline can be written as."""
 ONE_RECORDING = ("audacity", "vtt", "srt")
 """Layouts that do not name their recording."""
+_LONGEST_SECONDS = 3600.0
 
 
 def timeline_options(command: Any) -> Any:
@@ -80,8 +83,10 @@ class TimelineOptions:
                 if there:
                     raise click.UsageError(f"{name} is for timelines: say --timeline too")
         for name, value in (("--window", self.window), ("--hop", self.hop)):
-            if value is not None and not 0 < value < float("inf"):
-                raise click.UsageError(f"{name} needs a number of seconds above 0, such as 1.5")
+            if value is not None and not 0 < value <= _LONGEST_SECONDS:
+                raise click.UsageError(
+                    f"{name} needs a number of seconds above 0 and of {_LONGEST_SECONDS:g} at most, such as 1.5"
+                )
         if timeline and top is not None:
             raise click.UsageError("--top ranks the speakers of a recording; a timeline has one name a segment")
         if self.spectrogram and self.plot_path is None:
@@ -107,23 +112,19 @@ def print_timelines(
     quiet: bool,
 ) -> int:
     """Make and print the timelines of recordings; give the exit status."""
-    from speakerid.workflows.outputs import check_output
-
     recordings = gathered.recordings
+    n_asked = len(recordings) + len(gathered.problems)
     alone = [name for name, wanted in (("--plot", options.plot_path), ("--report", options.report_path)) if wanted]
     alone += [f"--format {layout}"] if layout in ONE_RECORDING else []
-    if alone and len(recordings) != 1:
-        raise click.UsageError(f"{alone[0]} is for one recording, and there are {len(recordings)}")
-    for path in (options.plot_path, options.report_path):
-        if path is not None:
-            from speakerid.workflows.timeline_page import PAGE_ENDINGS
-            from speakerid.workflows.timeline_plot import PLOT_ENDINGS
-
-            check_output(path, PLOT_ENDINGS if path == options.plot_path else PAGE_ENDINGS)
+    if alone and n_asked != 1:
+        raise click.UsageError(f"{alone[0]} is for one recording, and there are {n_asked}")
+    _check_pictures(options, recordings)
+    if layout == "rttm":
+        _check_file_ids(recordings)
     status = 3 if gathered.problems else 0
     _begin(layout)
     rows: list[list[str]] = []
-    many = len(recordings) + len(gathered.problems) > 1
+    many = n_asked > 1
     for timeline in _unfound(gathered):
         rows += _print_one(timeline, layout, many=many)
         complain(timeline.message or timeline.path)
@@ -144,6 +145,35 @@ def print_timelines(
             rows,
         )  # fmt: skip
     return status
+
+
+def _check_pictures(options: TimelineOptions, recordings: Sequence[Recording]) -> None:
+    """Refuse places that nothing can be written to, and the recording itself, before the work begins."""
+    from speakerid.workflows.outputs import check_output
+    from speakerid.workflows.timeline_page import PAGE_ENDINGS
+    from speakerid.workflows.timeline_plot import PLOT_ENDINGS
+
+    for path, endings in ((options.plot_path, PLOT_ENDINGS), (options.report_path, PAGE_ENDINGS)):
+        if path is not None:
+            check_output(path, endings)
+            for recording in recordings:
+                with contextlib.suppress(OSError):
+                    if Path(path).samefile(recording.path):
+                        raise click.UsageError(f"{path}: this is the recording; write to another file")
+
+
+def _check_file_ids(recordings: Sequence[Recording]) -> None:
+    """Refuse two recordings that RTTM would call the same."""
+    from speakerid.workflows.timeline_formats import file_id
+
+    paths: dict[str, str] = {}
+    for recording in recordings:
+        other = paths.setdefault(file_id(recording.path), recording.path)
+        if other != recording.path:
+            name = shown(file_id(recording.path))
+            raise click.UsageError(
+                f"RTTM calls both {shown(other)} and {shown(recording.path)} {name}: ask for them one by one, or rename one"
+            )
 
 
 def _made(

@@ -302,7 +302,8 @@ def silence_ratios(
     """
     level = np.maximum(measures.level, config.speech_floor_db)
     heard = np.concatenate([before, measures.level])
-    heard = heard[heard > config.speech_floor_db]
+    # what is below the floor is quiet, but digital silence says nothing of the room
+    heard = np.maximum(heard[heard > _SILENCE_DB], config.speech_floor_db)
     quiet, loud = np.percentile(heard, (_QUIET_PERCENTILE, LOUD_PERCENTILE)) if len(heard) else (0.0, 0.0)
     above = (_mean_around(level, _LEVEL_REACH) - quiet) * (_MOST_ABOVE_DB / np.clip(loud - quiet, *_RANGE_DB))
     evidence = _LEVEL_WEIGHT * np.clip(above, 0.0, _MOST_ABOVE_DB) + _SPEECH_OFFSET

@@ -62,6 +62,7 @@ class _Plan:
     cosines: NDArray[np.float64]  # (mel_bands, cepstra)
     bands: NDArray[np.float32]  # (n_bins, n_bands)
     lags: NDArray[np.float32]  # (n_low_bins, n_lags)
+    constant: NDArray[np.complex128]  # spectrum of the window, (n_low_bins,)
 
 
 @functools.lru_cache(maxsize=16)
@@ -70,6 +71,7 @@ def _plan(config: FrontEndConfig) -> _Plan:
     # the strong low bins to errors as large as 1e-3 of the weak high ones.
     precision = np.float32 if config.pre_emphasis else np.float64
     offset = (config.transform_size - config.frame_length) // 2 if config.centred else 0
+    lags = lag_matrix(config).astype(np.float32)
     return _Plan(
         precision=precision,
         window=taper(config).astype(precision),
@@ -77,7 +79,8 @@ def _plan(config: FrontEndConfig) -> _Plan:
         filters=np.ascontiguousarray(mel_filter_bank(config).T, dtype=np.float32),
         cosines=cosine_transform(config),
         bands=band_matrix(config).astype(np.float32),
-        lags=lag_matrix(config).astype(np.float32),
+        lags=lags,
+        constant=np.fft.rfft(taper(config), config.transform_size)[: len(lags)],
     )
 
 
@@ -115,7 +118,8 @@ class SpectralAnalysis:
     ----------
     config : FrontEndConfig
     taken : bool
-        Frames are taken on the way (:meth:`take`), so that memory does not grow.
+        Frames are taken on the way (:meth:`take`), so that memory does not grow. An offset of the sound card, which alone
+        would be sound in a pause, is taken out of what tells speech; the mel bands are those of any recording.
 
     Examples
     --------
@@ -129,6 +133,7 @@ class SpectralAnalysis:
     def __init__(self, config: FrontEndConfig, *, taken: bool = False) -> None:
         self._config = config
         self._chunk = STREAM_CHUNK_FRAMES if taken else CHUNK_FRAMES
+        self._offset_goes = taken
         self._plan = _plan(config)
         self._before: np.float32 | None = None  # the last raw sample, for pre-emphasis
         self._waiting = np.zeros(padding(config), dtype=np.float32)
@@ -208,17 +213,26 @@ class SpectralAnalysis:
         padded = self._padded[:n]
         np.multiply(frames, plan.window, out=padded[:, :length])
         spectrum = scipy.fft.rfft(padded, axis=1)
+        low = self._without_offset(spectrum, float(samples.mean())) if self._offset_goes else None
         # re² and im² side by side in one pass over contiguous memory, then added
         parts = spectrum.view(plan.precision)  # (n, 2 * n_bins)
         np.square(parts, out=parts)
-        self.consume(np.add(parts[:, ::2], parts[:, 1::2], out=self._power[:n], casting="same_kind"))
+        self.consume(np.add(parts[:, ::2], parts[:, 1::2], out=self._power[:n], casting="same_kind"), low)
 
-    def consume(self, power: NDArray[np.float32]) -> None:
-        """Go on from the power spectrum of some frames, shape (n, n_bins)."""
+    def _without_offset(self, spectrum: NDArray[np.complexfloating], offset: float) -> NDArray[np.float32]:
+        """Power of the low bins without what leaks into them from a constant offset, (n, n_low_bins)."""
+        leak = offset * self._plan.constant
+        low = spectrum[:, : len(leak)] - leak
+        return np.asarray(low.real**2 + low.imag**2, dtype=np.float32)
+
+    def consume(self, power: NDArray[np.float32], low: NDArray[np.float32] | None = None) -> None:
+        """Go on from the power spectrum of some frames, shape (n, n_bins); speech activity takes `low` for its low bins."""
         plan, config = self._plan, self._config
         mel: NDArray[np.float32] = power @ plan.filters
         np.maximum(mel, np.float32(config.log_floor), out=mel)
         self._spectra.append(mel if self._floor_waits else _cepstra(mel, config))
+        if low is not None:
+            power = np.concatenate([low, power[:, low.shape[1] :]], axis=1)
         self._bands.append(power @ plan.bands)
         if config.speech_activity == "voicing":
             self._periodicity.push(power[:, : len(plan.lags)] @ plan.lags)

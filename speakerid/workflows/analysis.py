@@ -95,12 +95,29 @@ def as_source(item: Source | str | os.PathLike[str] | np.ndarray, *, sample_rate
 
 
 def open_source(
-    source: Source, rate: int, *, channel: int | None, raw: RawFormat | None, stdin: BinaryIO | None, hashed: bool
+    source: Source,
+    rate: int,
+    *,
+    channel: int | None,
+    raw: RawFormat | None,
+    stdin: BinaryIO | None,
+    hashed: bool,
+    block_seconds: float = 10.0,
 ) -> SampleStream:
     """Open a recording or samples in memory, to be read in blocks at a rate; a context manager."""
     if isinstance(source, Waveform):
-        return array_stream(source.samples, source.sample_rate, sample_rate=rate, hash_content=hashed)
-    return open_samples(source, sample_rate=rate, channel=channel, raw=raw, stdin=stdin, hash_content=hashed)
+        return array_stream(
+            source.samples, source.sample_rate, sample_rate=rate, block_seconds=block_seconds, hash_content=hashed
+        )
+    return open_samples(
+        source,
+        sample_rate=rate,
+        channel=channel,
+        block_seconds=block_seconds,
+        raw=raw,
+        stdin=stdin,
+        hash_content=hashed,
+    )
 
 
 def analyse(

@@ -105,6 +105,8 @@ class Timeline:
         In order, without overlaps; silence lies between them.
     windows : WindowScores or None
         The scores that the segments come from, if they were asked for.
+    start, end : float or None
+        The stretch of the file in seconds, when only a stretch was asked for.
     """
 
     path: str
@@ -117,6 +119,8 @@ class Timeline:
     speakers: tuple[str, ...] = ()
     segments: tuple[Segment, ...] = ()
     windows: WindowScores | None = None
+    start: float | None = None
+    end: float | None = None
 
     @property
     def failed(self) -> bool:
@@ -125,7 +129,7 @@ class Timeline:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields of the JSON format, numbers rounded."""
-        values = {
+        values: dict[str, Any] = {
             "path": self.path,
             "decision": self.decision,
             "status": self.status,
@@ -134,6 +138,8 @@ class Timeline:
             "speech_seconds": _rounded(self.speech_seconds, 3),
             "duration_seconds": _rounded(self.duration_seconds, 3),
         }
+        if self.start is not None or self.end is not None:
+            values |= {"start": self.start, "end": self.end}
         return values | {"segments": [segment.to_dict() for segment in self.segments]}
 
 

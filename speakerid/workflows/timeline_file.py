@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from speakerid.audio import RawFormat, Recording
+from speakerid.audio import RawFormat
 from speakerid.errors import RecordingError
 from speakerid.parallel import effective_jobs
 from speakerid.workflows.analysis import Source, located, open_source
+from speakerid.workflows.identify import where_of
 from speakerid.workflows.timeline import Timeline
 from speakerid.workflows.timeline_stream import TimelineStream
 
@@ -22,6 +23,8 @@ __all__ = ["timeline_of"]
 
 # read at a time: some pieces for every thread
 _AT_ONCE_SECONDS = 20.0
+# so much is lost before a damage
+_BLOCK_SECONDS = 0.5
 
 
 def timeline_of(
@@ -36,15 +39,13 @@ def timeline_of(
     **options: Any,
 ) -> Timeline:
     """As :meth:`speakerid.Identifier.timeline`."""
-    path, begins_at = source.label, 0.0
-    if isinstance(source, Recording):
-        path, begins_at = source.path, source.start or 0.0
-    stream = TimelineStream(
-        identifier, label=source.label, path=path, begins_at=begins_at, jobs=effective_jobs(jobs), **options
-    )
+    where = where_of(source)
+    stream = TimelineStream(identifier, label=source.label, jobs=effective_jobs(jobs), **where, **options)
     rate = identifier.front_end.sample_rate
     try:
-        with open_source(source, rate, channel=channel, raw=raw, stdin=stdin, hashed=False) as samples:
+        with open_source(
+            source, rate, channel=channel, raw=raw, stdin=stdin, hashed=False, block_seconds=_BLOCK_SECONDS
+        ) as samples:
             fault = None
             try:
                 for block in _joined(iter(samples), round(_AT_ONCE_SECONDS * rate)):
@@ -59,7 +60,10 @@ def timeline_of(
                 source_rate=samples.source_rate, clipped_fraction=samples.clipped_fraction, fault=fault
             )
     except RecordingError as error:
-        return Timeline(path, "undecided", None, error.reason, located(source, str(error)), None, None)
+        message = located(source, str(error))
+        return Timeline(
+            where["path"], "undecided", None, error.reason, message, None, None, start=where["start"], end=where["end"]
+        )
     return timeline
 
 

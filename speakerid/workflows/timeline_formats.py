@@ -18,6 +18,7 @@ from speakerid.workflows.timeline import Segment, Timeline
 __all__ = [
     "CSV_FIELDS",
     "csv_rows",
+    "file_id",
     "lanes",
     "recording_name",
     "seconds_by_speaker",
@@ -46,9 +47,13 @@ def to_rttm(timeline: Timeline) -> str:
     str
         Lines that end in a newline.
     """
-    name = "stdin" if timeline.path == STDIN else PurePath(timeline.path).stem
-    turns = (SpeakerTurn(name, each.label, each.start, each.end) for each in timeline.segments)
+    turns = (SpeakerTurn(file_id(timeline.path), each.label, each.start, each.end) for each in timeline.segments)
     return "".join(f"{rttm_line(turn)}\n" for turn in turns)
+
+
+def file_id(path: str) -> str:
+    """What RTTM calls a recording."""
+    return "stdin" if path == STDIN else PurePath(path).stem
 
 
 def to_audacity(timeline: Timeline) -> str:

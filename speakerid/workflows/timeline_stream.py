@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from speakerid.audio.decode import LARGEST_SAMPLE
 from speakerid.errors import RecordingError, UsageError
 from speakerid.frontend import StaticFeatures
 from speakerid.frontend.bandwidth import is_narrow
@@ -32,9 +33,10 @@ if TYPE_CHECKING:
 
 __all__ = ["TimelineStream"]
 
+_SHORTEST_WINDOW, _LONGEST_WINDOW = 0.1, 3600.0
 _PIECE_SECONDS, _BEFORE_SECONDS, _AFTER_SECONDS = 1.0, 3.0, 0.5
 # what is told of noise and band rests on so much of what was before
-_HEARD_SECONDS, _LEAST_HEARD_SECONDS = 30, 1.0
+_HEARD_SECONDS, _LEAST_HEARD_SECONDS = 30, 0.5
 _LOOK_AGAIN_PIECES = 10
 
 
@@ -73,8 +75,8 @@ class TimelineStream:
         What to call it in messages.
     path : str, optional
         And in the answer; the label if left out.
-    begins_at : float
-        What the first sample's time is, seconds: where the stretch begins that was cut out of a file.
+    start, end : float, optional
+        The stretch that was cut out of a file, seconds: times are those of the file.
     window, hop : float, optional
         Seconds, in place of the settings'.
     threshold, false_accept_rate, closed_set
@@ -96,7 +98,8 @@ class TimelineStream:
         *,
         label: str = "(stream)",
         path: str | None = None,
-        begins_at: float = 0.0,
+        start: float | None = None,
+        end: float | None = None,
         window: float | None = None,
         hop: float | None = None,
         threshold: float | None = None,
@@ -106,7 +109,8 @@ class TimelineStream:
         jobs: int = 1,
     ) -> None:
         self._identifier, self._label, self._jobs = identifier, label, jobs
-        self._path_name, self._begins_at = label if path is None else path, begins_at
+        self._path_name, self._stretch = label if path is None else path, (start, end)
+        self._begins_at = start or 0.0
         self._n_samples, self._ended = 0, False
         self._segments: list[Segment] = []
         self._rule: Rule = identifier.rule(threshold, false_accept_rate, closed_set=closed_set)
@@ -114,8 +118,11 @@ class TimelineStream:
         frame = front_end.frame_shift / front_end.sample_rate
         window = settings.window_seconds if window is None else window
         hop = min(settings.hop_seconds, window) if hop is None else hop
-        if not (0 < hop < float("inf") and 0 < window < float("inf")):
-            raise UsageError("a window and a hop are numbers of seconds above 0, such as 1.5 and 0.1")
+        if not (_SHORTEST_WINDOW <= window <= _LONGEST_WINDOW and 0 < hop <= _LONGEST_WINDOW):
+            raise UsageError(
+                f"a window of {window:g} s with a hop of {hop:g} s: expected seconds, {_SHORTEST_WINDOW:g} to "
+                f"{_LONGEST_WINDOW:g} for a window, such as 1.5 and 0.1"
+            )
         self._hop_frames = max(round(hop / frame), 1)
         window_hops = max(round(window / (self._hop_frames * frame)), 1)
         if hop > window:
@@ -131,7 +138,7 @@ class TimelineStream:
         self._heard: deque[NDArray[np.float32]] = deque(maxlen=max(round(_HEARD_SECONDS / (pieces * self._hop)), 1))
         self._n_pieces = 0
         self._stack: AdaptedStack | None = None
-        self._refused = self._lacks_band = self._full_band = False
+        self._looked = self._refused = self._lacks_band = self._full_band = False
         self._windows = WindowSums(window_hops)
         self._gains = Gains(
             settings, frame, identifier.expected, identifier.calibration, window_hops * self._hop, closed_set=closed_set
@@ -172,8 +179,8 @@ class TimelineStream:
         samples = np.asarray(samples)
         if samples.ndim != 1 or samples.dtype.kind != "f":
             raise ValueError(f"expected floats of shape (n,), got {samples.dtype} of shape {samples.shape}")
-        if len(samples) and not np.isfinite(samples).all():
-            raise ValueError("samples that are not finite numbers")
+        if len(samples) and not float(np.abs(samples).max()) <= LARGEST_SAMPLE:
+            raise ValueError("samples that are not finite numbers, or too large for audio")
         samples = samples.astype(np.float32, copy=False)
         self._n_samples += len(samples)
         return self._kept_events(self._features.push(samples), last=False)
@@ -215,11 +222,13 @@ class TimelineStream:
         found: dict[str, Any] = {
             "path": self._path_name, "duration_seconds": seconds, "speech_seconds": self._speech_seconds,
             "speakers": identifier.speakers, "segments": tuple(self._segments), "windows": self._windows_kept(),
+            "start": self._stretch[0], "end": self._stretch[1],
         }  # fmt: skip
         try:
             if fault is not None:
                 raise fault
             require_speech(seconds, self._speech_seconds, self._label, identifier.decision.minimum_speech_seconds)
+            self._require_voices(seconds)
         except RecordingError as error:
             return Timeline(status="undecided", decision=None, reason=error.reason, message=str(error), **found)
         warning = identifier.warning(
@@ -229,13 +238,33 @@ class TimelineStream:
             lacks_band=self._lacks_band,
             full_band=self._full_band,
         )
-        voices = {(each.status, each.decision) for each in self._segments if each.reason != "too_short"}
-        if len(voices) != 1:
-            reason = "several_voices" if voices else "too_short"
-            return Timeline(status="undecided", decision=None, reason=reason, message=warning, **found)
-        [(status, decision)] = voices
-        band = "band" if status == "undecided" else None
-        return Timeline(status=status, decision=decision, reason=band, message=warning, **found)
+        voices = {(each.status, each.decision) for each in self._segments if each.status != "undecided"}
+        if len(voices) == 1:
+            [(status, decision)] = voices
+            return Timeline(status=status, decision=decision, reason=None, message=warning, **found)
+        reason = "several_voices" if voices else "band"
+        return Timeline(status="undecided", decision=None, reason=reason, message=warning, **found)
+
+    def _require_voices(self, seconds: float) -> None:
+        """Refuse a recording without a segment that is long enough.
+
+        Raises
+        ------
+        RecordingError
+            ``no_speech`` or ``too_short``.
+        """
+        if not self._segments:
+            raise RecordingError(
+                f"{self._label}: nobody is heard to speak in {seconds:.1f} s: {self._speech_seconds:.1f} s are like speech, "
+                "and do not stand out of what is around them",
+                reason="no_speech",
+            )
+        if all(each.reason == "too_short" for each in self._segments):
+            raise RecordingError(
+                f"{self._label}: only words of less than {self._identifier.decision.minimum_speech_seconds:g} s in "
+                f"{seconds:.1f} s",
+                reason="too_short",
+            )
 
     def _windows_kept(self) -> WindowScores | None:
         if self._kept is None:
@@ -263,8 +292,8 @@ class TimelineStream:
         """Look at where it is recorded, from time to time: more often at the beginning."""
         self._heard.append(piece.values[piece.speech, : self._identifier.front_end.n_static])
         self._n_pieces += 1
-        early = self._n_pieces & (self._n_pieces - 1) == 0 and self._n_pieces < _LOOK_AGAIN_PIECES
-        if early or self._n_pieces % _LOOK_AGAIN_PIECES == 0:
+        early = not self._looked or self._n_pieces & (self._n_pieces - 1) == 0
+        if (early and self._n_pieces < _LOOK_AGAIN_PIECES) or self._n_pieces % _LOOK_AGAIN_PIECES == 0:
             self._look()
         return _Prepared(piece, self._stack, self._refused)
 
@@ -272,6 +301,7 @@ class TimelineStream:
         speech = np.concatenate(list(self._heard))
         if len(speech) * self._frame < _LEAST_HEARD_SECONDS:
             return
+        self._looked = True
         static = StaticFeatures(speech, np.ones(len(speech), dtype=np.bool_))
         if self._identifier.adapted:
             self._stack, disturbed, narrow = self._identifier.within(static)

@@ -163,6 +163,32 @@ def test_one_picture_is_of_one_recording(ask: Callable[..., Any], sample: Path, 
         assert "one recording, and there are 19" in outcome.err
 
 
+def test_a_recording_that_is_not_there_is_told_first(ask: Callable[..., Any], tmp_path: Path) -> None:
+    outcome = ask("--report", tmp_path / "a.html", audio=tmp_path / "none.wav")
+    assert outcome.status == 3
+    assert "no such file" in outcome.err
+    assert not (tmp_path / "a.html").exists()
+
+
+def test_a_picture_does_not_replace_what_it_is_of(ask: Callable[..., Any], talk: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own.png"
+    own.write_bytes(talk.read_bytes())
+    outcome = ask("--plot", own, audio=own)
+    assert (outcome.status, outcome.out) == (2, "")
+    assert own.read_bytes() == talk.read_bytes()
+    assert ask("--plot", tmp_path / "a.png", "--report", tmp_path / "a.png").status == 2
+    assert not (tmp_path / "a.png").exists()
+
+
+def test_two_recordings_of_one_name_are_refused_in_rttm(
+    run: Callable[..., Any], enrolled: Path, talk: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "conversation.flac").write_bytes(talk.read_bytes())
+    outcome = run("identify", "--timeline", talk, tmp_path, "--db", enrolled, "--format", "rttm")
+    assert (outcome.status, outcome.out) == (2, "")
+    assert "RTTM calls both" in outcome.err
+
+
 def test_many_recordings_are_told_apart(ask: Callable[..., Any], sample: Path, tmp_path: Path) -> None:
     (tmp_path / "no.wav").write_bytes(b"RIFF")
     for name in ("tom-1", "silence"):
@@ -228,6 +254,7 @@ def test_answers_come_while_the_sound_does(enrolled: Path, talk: Path) -> None:
     watchdog.cancel()
     assert process.returncode == 0
     assert out.count(b'"event": "segment"') == len(NAMES)
+    assert b'{"event": "end", "path": "-"' in out.splitlines()[-1]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
@@ -260,7 +287,8 @@ def test_silence_in_a_stream(enrolled: Path) -> None:
     process = followed(enrolled, "--raw", "16000", "--format", "csv")
     out, err = process.communicate(bytes(2 * 16000 * 5))
     assert process.returncode == 3
-    assert len(list(csv.reader(io.StringIO(out.decode())))) == 1
+    _header, row = csv.reader(io.StringIO(out.decode()))
+    assert row[3:] == ["undecided", "", "", "", "", "0.0", "no_speech"]
     assert b"no speech found" in err
 
 

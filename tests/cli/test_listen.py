@@ -133,7 +133,7 @@ def test_what_the_end_closes_is_printed_once(capsys: Any, layout: str) -> None:
     assert (engine.pushed, engine.finished, len(timeline.segments)) == ([16000] * 3, 1, 2)
     assert (listening.stopped, listening.fault) == (False, None)
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == {"csv": 3, "rttm": 2, "audacity": 2}.get(layout, 4)
+    assert len(lines) == {"csv": 3, "rttm": 2, "audacity": 2, "json": 5}.get(layout, 4)
     if layout == "csv":
         assert lines[0].startswith("path,start,end,")
     assert summary(timeline, 3.0) == "3.0 s heard: alice 1.0 s, unknown 0.5 s, nobody 1.5 s"
@@ -286,7 +286,7 @@ def test_listening_for_some_seconds(run: Any, mic: Any, engines: Any, enrolled: 
     assert mic.asked == [(3, 2)]
     outcome = run("listen", "--db", enrolled, "--seconds", "2", "--device", "usb", "--format", "json", "--quiet")
     assert (outcome.status, outcome.err) == (0, "")
-    assert [line["event"] for line in outcome.json] == ["beginning", "segment"]
+    assert [line["event"] for line in outcome.json] == ["beginning", "segment", "end"]
     assert mic.asked[1] == ("usb", None)
 
 

@@ -19,7 +19,7 @@ from speakerid.frontend.spectrum import SpectralAnalysis
 
 RATE = 16000
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
-VOICES = sorted(path for path in SAMPLE.glob("**/*.flac") if path.stem != "silence")
+VOICES = sorted(path for path in SAMPLE.glob("**/*.flac") if path.stem not in ("silence", "conversation"))
 Samples = NDArray[np.float32]
 
 
