@@ -30,7 +30,7 @@ _MOST_EVIDENCE = 8.0
 _CHOICE = 0.7
 # what a window gives for each nat a frame that a speaker is ahead, where nothing is calibrated
 _UNCALIBRATED = 3.0
-_SPEECH_LOSS = 20.0  # nats a second
+_SPEECH_LOSS = 10.0  # nats a second
 _SILENCE_ENTRY = 0.1  # of the cost of a pause
 _LEAST_SPEECH_SECONDS = 0.1
 

@@ -91,7 +91,7 @@ def test_who_fits_gains_most_and_nobody_where_none_does() -> None:
     assert known[0] == 0
     strange = gains()(*one([0.1, 0.0, -0.5], 10, (0.0, -10.0)))[0]
     assert strange.argmax() == 3
-    assert strange[-1] == pytest.approx(-20 * 0.1)
+    assert strange[-1] == pytest.approx(-10 * 0.1)
     # of a window's evidence a hop has its share
     assert known.min() >= -8 * 0.1 / 1.5 - 2.001
 
