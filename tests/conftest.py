@@ -337,3 +337,19 @@ def corpora() -> Path:
     if not (folder / "protocols").is_dir():
         pytest.skip(f"no corpora at {folder}: the accuracy on real speech was NOT tested; set SPEAKERID_CORPORA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Chromium, to look at pages: the one that SPEAKERID_CHROMIUM names, or the first of the usual names on the path."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    found = filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
+    path = os.environ.get("SPEAKERID_CHROMIUM") or next(found, None)
+    if path is None:
+        pytest.skip("no Chromium; set SPEAKERID_CHROMIUM to its path")
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        )
+        yield chromium
+        chromium.close()

@@ -32,17 +32,14 @@ from contextlib import closing
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
-from pathlib import Path
 
+from speakerid.audio.lines import brief, numbered_lines, row_error
 from speakerid.audio.paths import csv_field, shown
 from speakerid.errors import ManifestError
 
 __all__ = ["SpeakerTurn", "is_rttm", "one_voice", "read_rttm", "read_uem", "rttm_line"]
 
 # A line that is longer is no turn; without a limit a binary file without line breaks would be read whole.
-_LONGEST_LINE = 1 << 16
-_LONGEST_SHOWN = 60
-_BOM = b"\xef\xbb\xbf"
 _BLANKS = re.compile("[ \t]+")
 # float() takes also 1_000, nan and digits of other scripts.
 _SECONDS = re.compile(r"\+?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
@@ -147,11 +144,11 @@ def read_uem(path: str | os.PathLike[str]) -> dict[str, tuple[tuple[float, float
     with closing(_rows(name)) as rows:
         for number, fields in rows:
             if len(fields) != 4:
-                raise _error(name, number, f"{_counted(fields)}; UEM has 4, {_STRETCH}")
+                raise row_error(name, number, f"{_counted(fields)}; UEM has 4, {_STRETCH}")
             start = float(_seconds(name, number, "the start", fields[2]))
             end = float(_seconds(name, number, "the end", fields[3]))
             if end < start:
-                raise _error(name, number, f"end ({end:g} s) must not be before start ({start:g} s)")
+                raise row_error(name, number, f"end ({end:g} s) must not be before start ({start:g} s)")
             stretches.setdefault(fields[0], []).append((start, end))
     if not stretches:
         raise ManifestError(f"{shown(name)}: no stretches; UEM has a line for each, {_STRETCH}")
@@ -232,24 +229,24 @@ def _turn(name: str, number: int, fields: list[str]) -> SpeakerTurn | None:
     if fields[0] in _OTHER_TYPES:
         return None
     if fields[0] != "SPEAKER":
-        raise _error(name, number, f"{_brief(fields[0])} is no type of RTTM; a turn is {_TURN}")
+        raise row_error(name, number, f"{brief(fields[0])} is no type of RTTM; a turn is {_TURN}")
     if len(fields) not in (9, 10):
         advice = "; names cannot have spaces" if len(fields) > 10 else ""
-        raise _error(name, number, f"{_counted(fields)}; RTTM has 9 or 10, {_TURN}{advice}")
+        raise row_error(name, number, f"{_counted(fields)}; RTTM has 9 or 10, {_TURN}{advice}")
     if fields[7] == _NO_VALUE:
-        raise _error(name, number, f"no speaker (field 8 is {_NO_VALUE}); a turn is {_TURN}")
+        raise row_error(name, number, f"no speaker (field 8 is {_NO_VALUE}); a turn is {_TURN}")
     start = _seconds(name, number, "the start", fields[3])
     duration = _seconds(name, number, "the duration", fields[4])
     end = float(start + duration)
     if not math.isfinite(end):
-        raise _error(name, number, "the end is beyond all recordings")
+        raise row_error(name, number, "the end is beyond all recordings")
     return SpeakerTurn(recording=fields[1], label=fields[7], start=float(start), end=end)
 
 
 def _seconds(name: str, number: int, what: str, text: str) -> Decimal:
     seconds = Decimal(text) if _SECONDS.fullmatch(text) else None
     if seconds is None or not math.isfinite(float(seconds)):
-        raise _error(name, number, f"{what} is {_brief(text)}; it must be a number of seconds, 0 or more")
+        raise row_error(name, number, f"{what} is {brief(text)}; it must be a number of seconds, 0 or more")
     return seconds
 
 
@@ -272,44 +269,9 @@ def _counted(fields: list[str]) -> str:
     return f"{len(fields)} {'field' if len(fields) == 1 else 'fields'}"
 
 
-def _brief(text: str) -> str:
-    return repr(text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…")
-
-
 def _rows(name: str) -> Generator[tuple[int, list[str]], None, None]:
-    """Yield the fields of each row that has any, with its number from 1.
-
-    A text file decodes ahead in blocks, so its errors would not know their row.
-    """
-    number = 0
-    try:
-        with Path(name).open("rb") as file:
-            while line := file.readline(_LONGEST_LINE):
-                number += 1
-                text = _decoded(name, number, line).strip(" \t\r\n")
-                if text and not text.startswith(";;"):
-                    yield number, _BLANKS.split(text)
-    except FileNotFoundError as error:
-        raise ManifestError(f"{shown(name)}: no such file") from error
-    except OSError as error:
-        raise ManifestError(f"{shown(name)}: cannot be read ({(error.strerror or str(error)).lower()})") from error
-    except ValueError as error:  # a null byte in the path
-        raise ManifestError(f"{shown(name)}: not a possible path") from error
-
-
-def _decoded(name: str, number: int, line: bytes) -> str:
-    if len(line) == _LONGEST_LINE:
-        raise _error(name, number, "a line of more than 64 KiB; this is no list of turns")
-    if b"\0" in line:
-        raise _error(name, number, "null bytes; this is no text in UTF-8")
-    if number == 1:
-        line = line.removeprefix(_BOM)
-    try:
-        return line.decode("utf-8")
-    except UnicodeDecodeError as error:
-        message = f"byte {error.start + 1} of the line is not UTF-8; save the file as UTF-8"
-        raise _error(name, number, message) from error
-
-
-def _error(name: str, number: int, what: str) -> ManifestError:
-    return ManifestError(f"{shown(name)}, row {number}: {shown(what)}")
+    """Yield the fields of each row that has any, with its number from 1."""
+    for number, line in numbered_lines(name, "list of turns"):
+        text = line.strip(" \t\r\n")
+        if text and not text.startswith(";;"):
+            yield number, _BLANKS.split(text)

@@ -23,24 +23,20 @@ A list of any size is read a line at a time.
 
 from __future__ import annotations
 
-import gzip
 import os
 import re
-import zlib
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from speakerid.audio.lines import brief, numbered_lines, row_error
 from speakerid.audio.paths import STDIN, shown
 from speakerid.errors import ManifestError
 
 __all__ = ["Trial", "read_trials"]
 
 # A line that is longer is no trial; without a limit a binary file without line breaks would be read whole.
-_LONGEST_LINE = 1 << 16
-_LONGEST_SHOWN = 60
-_BOM = b"\xef\xbb\xbf"
 _BLANKS = re.compile("[ \t]+")
 _NIST = {"target": True, "nontarget": False}
 _VOXCELEB = {"1": True, "0": False}
@@ -103,7 +99,7 @@ def read_trials(path: str | os.PathLike[str], *, root: str | os.PathLike[str] | 
     name = os.fspath(path)
     folder = Path(name).parent if root is None else Path(root)
     known: _Format | None = None
-    with closing(_numbered_lines(name)) as lines:
+    with closing(numbered_lines(name, "trial list")) as lines:
         for number, line in lines:
             text = line.strip(" \t\r\n")
             if not text or text == "#" or text.startswith(("# ", "#\t")):
@@ -111,7 +107,7 @@ def read_trials(path: str | os.PathLike[str], *, root: str | os.PathLike[str] | 
             tabs = "\t" in text if known is None else known.tabs
             fields = [field.strip(" ") for field in text.split("\t")] if tabs else _BLANKS.split(text)
             if len(fields) != 3 or not all(fields):
-                raise _error(name, number, _not_three(fields, tabs=tabs))
+                raise row_error(name, number, _not_three(fields, tabs=tabs))
             if known is None:
                 known = _Format(_is_voxceleb(name, number, fields), tabs)
             yield _trial(name, number, fields, folder, voxceleb=known.voxceleb)
@@ -125,8 +121,8 @@ def _is_voxceleb(name: str, number: int, fields: list[str]) -> bool:
         return False
     if fields[0] in _VOXCELEB:
         return True
-    found = f"{_brief(fields[0])} ... {_brief(fields[-1])}"
-    raise _error(
+    found = f"{brief(fields[0])} ... {brief(fields[-1])}"
+    raise row_error(
         name,
         number,
         f"neither a first field 1 or 0 nor a last field target or nontarget ({found}); a trial is {_FORMATS}",
@@ -141,7 +137,7 @@ def _trial(name: str, number: int, fields: list[str], folder: Path, *, voxceleb:
         model, segment, label = fields
         labels, expected = _NIST, "target or nontarget, as in the first trial `model segment target|nontarget`"
     if label not in labels:
-        raise _error(name, number, f"the label is {_brief(label)}; it must be {expected}")
+        raise row_error(name, number, f"the label is {brief(label)}; it must be {expected}")
     return Trial(
         model=_resolved(folder, model) if voxceleb else model,
         segment=_resolved(folder, segment),
@@ -163,46 +159,3 @@ def _not_three(fields: list[str], *, tabs: bool) -> str:
     found = f"{len(fields)} {'field' if len(fields) == 1 else 'fields'}, separated by {'tabs' if tabs else 'spaces'}"
     advice = "; separate the fields by tabs if names have spaces" if len(fields) > 3 and not tabs else ""
     return f"{found}; a trial is {_FORMATS}{advice}"
-
-
-def _brief(text: str) -> str:
-    return repr(text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…")
-
-
-def _numbered_lines(name: str) -> Generator[tuple[int, str], None, None]:
-    """Yield the lines of a text file with their numbers, from 1.
-
-    A text file decodes ahead in blocks, so its errors would not know their row.
-    """
-    number = 0
-    try:
-        with gzip.open(name, "rb") if name.lower().endswith(".gz") else Path(name).open("rb") as file:
-            while line := file.readline(_LONGEST_LINE):
-                number += 1
-                yield number, _decoded(name, number, line)
-    except FileNotFoundError as error:
-        raise ManifestError(f"{shown(name)}: no such file") from error
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise _error(name, number + 1, "the gzip'd file is damaged or cut short; copy it again") from error
-    except OSError as error:
-        raise ManifestError(f"{shown(name)}: cannot be read ({(error.strerror or str(error)).lower()})") from error
-    except ValueError as error:  # a null byte in the path
-        raise ManifestError(f"{shown(name)}: not a possible path") from error
-
-
-def _decoded(name: str, number: int, line: bytes) -> str:
-    if len(line) == _LONGEST_LINE:
-        raise _error(name, number, "a line of more than 64 KiB; this is no trial list")
-    if b"\0" in line:
-        raise _error(name, number, "null bytes; this is no text in UTF-8")
-    if number == 1:
-        line = line.removeprefix(_BOM)
-    try:
-        return line.decode("utf-8")
-    except UnicodeDecodeError as error:
-        message = f"byte {error.start + 1} of the line is not UTF-8; save the file as UTF-8"
-        raise _error(name, number, message) from error
-
-
-def _error(name: str, number: int, what: str) -> ManifestError:
-    return ManifestError(f"{shown(name)}, row {number}: {shown(what)}")

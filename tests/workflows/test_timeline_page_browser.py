@@ -5,9 +5,7 @@ Chromium is the one that ``SPEAKERID_CHROMIUM`` names, or the first of the usual
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,13 +20,6 @@ from speakerid.audio import Recording, array_stream
 from speakerid.workflows.timeline import Timeline
 from speakerid.workflows.timeline_page import write_page
 
-sync_api = pytest.importorskip("playwright.sync_api")
-
-CHROMIUM = os.environ.get("SPEAKERID_CHROMIUM") or next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium; set SPEAKERID_CHROMIUM to its path")
-
 SEGMENTS = meeting().segments
 READY = "document.querySelector('audio').readyState >= 1"
 NOW = "document.querySelector('audio').currentTime"
@@ -41,16 +32,6 @@ class Opened:
     page: Any
     complaints: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        )
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture
