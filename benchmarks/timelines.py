@@ -224,11 +224,12 @@ def conversations(folder: Path, where: Path) -> str:
 
         scores = concatenations(folder, where, n=N_CONVERSATIONS if text is None else 4, change=change)
         errors = scores.errors
+        median = f"{scores.boundary_median:.2f}" if scores.boundary_median < 2 else "above 2"
         lines.append(
             f"| {text or f'as they are, {scores.seconds / 60:.0f} min'} | {percent(scores.speech_right)} | "
             f"{between(scores.speech_interval)} | {percent(scores.turns_right)} | {percent(errors.missed / errors.total)} | "
             f"{percent(errors.false_alarm / errors.total)} | {percent(errors.confusion / errors.total)} | "
-            f"{scores.boundary_median:.2f} | {percent(scores.boundaries_within)} |"
+            f"{median} | {percent(scores.boundaries_within)} |"
         )
         print(lines[-1], flush=True)
     return "\n".join(lines)

@@ -421,7 +421,9 @@ def converse(output: Path, seed: int) -> list[Path]:
     for stem in CONVERSATION:
         samples, _rate = sf.read(output / "test" / f"{stem}.flac", dtype="int16")
         start = sum(map(len, parts)) / RATE_HZ
-        lines.append(f"SPEAKER conversation 1 {start:.3f} {len(samples) / RATE_HZ:.3f} <NA> <NA> {names[stem]} <NA> <NA>\n")
+        lines.append(
+            f"SPEAKER conversation 1 {start:.3f} {len(samples) / RATE_HZ:.3f} <NA> <NA> {names[stem]} <NA> <NA>\n"
+        )
         quiet = rng.normal(scale=PAUSE_LEVEL, size=round(PAUSE_S * RATE_HZ))
         parts += [samples, np.round(quiet).astype(np.int16)]
     sf.write(output / "conversation.flac", np.concatenate(parts), RATE_HZ, subtype="PCM_16", format="FLAC")

@@ -150,6 +150,12 @@ def _tell(report: EnrollmentReport, n_left_alone: int, *, quiet: bool) -> None:
             quiet=quiet,
         )
     for speaker in report.speakers:
+        if speaker.name.casefold() in ("unknown", "undecided"):
+            note(
+                f"warning: a speaker called {speaker.name}: strangers are called that, too, and RTTM and subtitles will not "
+                "tell them apart; better rename: speakerid speakers rename",
+                quiet=quiet,
+            )
         if speaker.components < speaker.components_asked and not speaker.chosen:
             note(
                 f"{speaker.name}: {speaker.speech_seconds:.1f} s of speech train {speaker.components} components "

@@ -311,7 +311,10 @@ def follow_stdin(
         sys.stdin.buffer, raw=raw, sample_rate=identifier.front_end.sample_rate, channel=channel, label=shown(STDIN)
     )
     with Listening() as listening, stream:
-        note(f"an answer comes {engine.longest_delay_seconds:.0f} s later at most", quiet=quiet)
+        note(
+            f"answers come some seconds after the words, {engine.longest_delay_seconds:.0f} s at the latest",
+            quiet=quiet,
+        )
         timeline = follow(
             stream, engine, layout, listening=listening, path=STDIN,
             finish=lambda: engine.finish(source_rate=stream.source_rate, clipped_fraction=stream.clipped_fraction),

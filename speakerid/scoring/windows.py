@@ -105,7 +105,7 @@ def _between(values: Floats, begins: NDArray[np.intp], ends: NDArray[np.intp]) -
     return np.stack([values[begin:end].sum(axis=0) for begin, end in zip(begins, ends, strict=True)])
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class WindowScores:
     """What every window says of every speaker.
 
@@ -132,6 +132,9 @@ class WindowScores:
 
     def __len__(self) -> int:
         return len(self.centres)
+
+    def __repr__(self) -> str:
+        return f"WindowScores({len(self)} windows, {self.ratios.shape[1]} speakers)"
 
     @staticmethod
     def of(first: float, hop_seconds: float, windows: HopSums, frame_seconds: float) -> WindowScores:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speakerid.audio.decode import LARGEST_SAMPLE
+from speakerid.audio.readers import HIGHEST_RATE, LOWEST_RATE
 from speakerid.errors import RecordingError, UsageError
 from speakerid.frontend import StaticFeatures
 from speakerid.frontend.bandwidth import is_narrow
@@ -65,6 +66,16 @@ class _Sums:
         self.refused += refused
 
 
+def _resampler(rate: int | None, wanted: int) -> Any:
+    if rate is None or rate == wanted:
+        return None
+    if not LOWEST_RATE <= rate <= HIGHEST_RATE:
+        raise UsageError(f"a sample rate of {rate} Hz; speakerid takes {LOWEST_RATE} to {HIGHEST_RATE}")
+    import soxr
+
+    return soxr.ResampleStream(rate, wanted, 1, dtype="float32", quality="HQ")
+
+
 class TimelineStream:
     """Takes samples, gives segments as they become firm. Made by :meth:`Identifier.timeline_stream`.
 
@@ -77,6 +88,8 @@ class TimelineStream:
         And in the answer; the label if left out.
     start, end : float, optional
         The stretch that was cut out of a file, seconds: times are those of the file.
+    sample_rate : int, optional
+        Of the samples, Hz; that of the identifier's front end if left out.
     window, hop : float, optional
         Seconds, in place of the settings'.
     threshold, false_accept_rate, closed_set
@@ -100,6 +113,7 @@ class TimelineStream:
         path: str | None = None,
         start: float | None = None,
         end: float | None = None,
+        sample_rate: int | None = None,
         window: float | None = None,
         hop: float | None = None,
         threshold: float | None = None,
@@ -112,6 +126,8 @@ class TimelineStream:
         self._path_name, self._stretch = label if path is None else path, (start, end)
         self._begins_at = start or 0.0
         self._n_samples, self._ended = 0, False
+        self._rate = sample_rate or identifier.front_end.sample_rate
+        self._resampler = _resampler(sample_rate, identifier.front_end.sample_rate)
         self._segments: list[Segment] = []
         self._rule: Rule = identifier.rule(threshold, false_accept_rate, closed_set=closed_set)
         front_end, settings = identifier.front_end, identifier.timeline_settings
@@ -167,7 +183,7 @@ class TimelineStream:
         Parameters
         ----------
         samples : ndarray, shape (n,), float32
-            Mono, at the rate of the identifier's front end, full scale ±1.
+            Mono, full scale ±1, at the stream's rate.
 
         Raises
         ------
@@ -182,6 +198,11 @@ class TimelineStream:
         if len(samples) and not float(np.abs(samples).max()) <= LARGEST_SAMPLE:
             raise ValueError("samples that are not finite numbers, or too large for audio")
         samples = samples.astype(np.float32, copy=False)
+        if self._resampler is not None:
+            samples = self._resampler.resample_chunk(samples)
+        return self._taken_in(samples)
+
+    def _taken_in(self, samples: NDArray[np.float32]) -> list[Segment | Beginning]:
         self._n_samples += len(samples)
         return self._kept_events(self._features.push(samples), last=False)
 
@@ -216,6 +237,8 @@ class TimelineStream:
         if self._ended:
             raise ValueError("the recording has ended before")
         self._ended = True
+        if self._resampler is not None:
+            self._taken_in(self._resampler.resample_chunk(np.zeros(0, dtype=np.float32), last=True))
         self._kept_events(self._features.finish(), last=True)
         identifier = self._identifier
         seconds = self._n_samples / identifier.front_end.sample_rate
@@ -233,7 +256,7 @@ class TimelineStream:
             return Timeline(status="undecided", decision=None, reason=error.reason, message=str(error), **found)
         warning = identifier.warning(
             self._label,
-            source_rate=source_rate or identifier.front_end.sample_rate,
+            source_rate=source_rate or self._rate,
             clipped_fraction=clipped_fraction,
             lacks_band=self._lacks_band,
             full_band=self._full_band,

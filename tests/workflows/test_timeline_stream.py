@@ -383,3 +383,16 @@ def test_what_was_before_a_damage_is_told_to_the_end(identifier: Identifier, tal
     assert (answer.status, answer.reason) == ("undecided", "unreadable")
     assert labels(answer)[:4] == ["Alice", "Robert", "unknown", "Alice"]
     assert answer.segments[-1].end > 14
+
+
+@pytest.mark.parametrize("rate", [8000, 44100])
+def test_a_stream_of_another_rate_is_resampled(identifier: Identifier, talk: np.ndarray, rate: int) -> None:
+    import soxr
+
+    other = soxr.resample(talk, 16000, rate)
+    expected = identifier.timeline(other, sample_rate=rate)
+    answer = streamed(identifier, other, [4410], sample_rate=rate)[1]
+    assert answer.segments == expected.segments
+    assert (answer.message or "").replace("(stream)", "(array)") == (expected.message or "")
+    with pytest.raises(UsageError, match="sample rate"):
+        identifier.timeline_stream(sample_rate=100)
