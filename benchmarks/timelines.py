@@ -10,11 +10,9 @@ import csv
 import dataclasses
 import itertools
 import json
-import resource
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,11 +27,8 @@ from benchmarks.timing import interleaved_medians
 from speakerid.audio import load_samples
 from speakerid.audio.rttm import read_rttm
 from speakerid.evaluation.timelines import TimelineErrors, boundary_errors, in_pieces, interval, score_timeline
-from speakerid.mixtures import GaussianMixture
 from speakerid.scoring.gains import Gains
-from speakerid.store import Store
 from speakerid.workflows.identify import Identifier
-from speakerid.workflows.shipped import shipped_calibration
 from speakerid.workflows.timeline import Segment
 
 HERE = Path(__file__).parents[1]
@@ -335,37 +330,6 @@ def an_hour(folder: Path, where: Path) -> Path:
     return path
 
 
-def crowd(store_path: Path, n: int) -> Identifier:
-    """So many speakers: those of a store, and copies of them with other means, whom nobody sounds like."""
-    rng = np.random.default_rng(0)
-    with Store(store_path) as store:
-        mixtures, records, world = dict(store.mixtures()), list(store.records().values()), store.world
-        front_end = store.front_end
-    assert world is not None
-    own = [*mixtures.values()]
-    for number in range(len(own), n):
-        like = own[number % len(own)]
-        means = like.means + rng.normal(scale=0.1, size=like.means.shape) * np.sqrt(like.variances)
-        mixtures[f"somebody {number}"] = GaussianMixture(like.weights, means, like.covariances, like.covariance_type)
-        records.append(records[number % len(own)])
-    return Identifier(
-        dict(itertools.islice(mixtures.items(), n)), front_end, world=world, top_components=10,
-        calibration=shipped_calibration(), expected=[record.get("expected_ratio") for record in records[:n]],
-        environments=[record.get("environment") for record in records[:n]], enrolled_band="wide",
-    )  # fmt: skip
-
-
-def one_run(store_path: str, n: str, recording: str, jobs: str) -> None:
-    """A process of its own, so that its memory is what this takes."""
-    identifier = crowd(Path(store_path), int(n))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    began = time.perf_counter()
-    timeline = identifier.timeline(recording, jobs=int(jobs))
-    seconds = time.perf_counter() - began
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(json.dumps([seconds, peak / 1024, before / 1024, len(timeline.segments)]))
-
-
 def cost(folder: Path, where: Path) -> str:
     """An hour: throughput and memory by the number of speakers, and against windows that are identified one by one."""
     identifier, *_rest = librispeech_10(folder, where)
@@ -376,9 +340,9 @@ def cost(folder: Path, where: Path) -> str:
     ]
     for n in (10, 20, 100, 1000):
         runs = {jobs: [] for jobs in (2, 1)}
-        for _ in range(3 if n <= 100 else 1):
+        for _ in range(2 if n <= 100 else 1):
             for jobs, found in runs.items():
-                command = [sys.executable, "-m", "benchmarks.timelines", "--one", str(where / "librispeech-10.db"), str(n),
+                command = [sys.executable, "-m", "benchmarks.timeline_crowd", str(where / "librispeech-10.db"), str(n),
                            str(hour), str(jobs)]  # fmt: skip
                 found.append(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
         two, one = (np.median(found, axis=0) for found in runs.values())
@@ -403,9 +367,6 @@ def cost(folder: Path, where: Path) -> str:
 
 
 def main() -> None:
-    if sys.argv[1:2] == ["--one"]:
-        one_run(*sys.argv[2:])
-        return
     folder = corpora()
     if folder is None:
         sys.exit("no corpora: set SPEAKERID_CORPORA to where they are")
