@@ -121,7 +121,12 @@ class WindowScores:
     world : ndarray, shape (n_windows,), float32
         The world model's mean log-likelihood, nats a frame; nan in a window without speech.
     silence : ndarray, shape (n_windows,), float32
-        By how much silence fits better than speech, mean over all the window's frames, nats a frame.
+        By how much silence fits better than speech, from −1 to 1, mean over all the window's frames.
+    gains : ndarray, shape (n_windows, n_states), float32, or None
+        What the hop in the middle of each window speaks for, nats: the speakers, somebody unknown if there may be one, and
+        silence (:mod:`speakerid.scoring.gains`).
+    states : ndarray of int, shape (n_windows,), or None
+        The path: to which of these states each hop was given.
     """
 
     centres: NDArray[np.float64]
@@ -129,6 +134,8 @@ class WindowScores:
     ratios: NDArray[np.float32]
     world: NDArray[np.float32]
     silence: NDArray[np.float32]
+    gains: NDArray[np.float32] | None = None
+    states: NDArray[np.intp] | None = None
 
     def __len__(self) -> int:
         return len(self.centres)
@@ -137,7 +144,9 @@ class WindowScores:
         return f"WindowScores({len(self)} windows, {self.ratios.shape[1]} speakers)"
 
     @staticmethod
-    def of(first: float, hop_seconds: float, windows: HopSums, frame_seconds: float) -> WindowScores:
+    def of(
+        first: float, hop_seconds: float, windows: HopSums, frame_seconds: float, gains: Floats | None = None
+    ) -> WindowScores:
         """Return the scores of windows around hops of which the first one begins at `first`, seconds."""
         speech = windows.speech
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -150,6 +159,7 @@ class WindowScores:
             ratios.astype(np.float32),
             world.astype(np.float32),
             silence.astype(np.float32),
+            None if gains is None else gains.astype(np.float32),
         )
 
     @staticmethod
@@ -167,4 +177,5 @@ class WindowScores:
             np.concatenate([part.ratios for part in parts]),
             np.concatenate([part.world for part in parts]),
             np.concatenate([part.silence for part in parts]),
+            np.concatenate(gains) if (gains := [part.gains for part in parts if part.gains is not None]) else None,
         )

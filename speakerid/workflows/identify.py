@@ -57,6 +57,8 @@ __all__ = ["Evidence", "Identification", "Identifier", "Judged", "Score", "Unjud
 _CLIPPED = 0.005
 # speech in blocks of half a second, and longer ones in a very long recording
 _BLOCK_SECONDS, _MOST_BLOCKS = 0.5, 2000
+# an unknown voice that goes on for so long may be several
+_LONG_SECONDS = 30.0
 # stretches that a message lists for each voice
 _LISTED = 3
 # recordings of a store, one a speaker, that its band is judged by
@@ -106,7 +108,7 @@ class Identification:
     reason : str or None
         For "undecided", a word: unreadable, empty, truncated, no_speech, too_short, band, several_voices.
     message : str or None
-        The reason as a sentence; for a name, a warning if there is one.
+        The reason as a sentence; for an answer, a warning if there is one.
     speech_seconds, duration_seconds : float or None
         None when the recording could not be read.
     margin : float or None
@@ -663,7 +665,11 @@ class Identifier:
         decision = decide(log_likelihoods, rule, ratios=None if evidence is None else evidence.ratios)
         if unjudged is None:
             name = self._names[decision.speaker] if decision.status == "identified" else None
-            found |= {"decision": name, "status": decision.status, "message": doubt or judged.warning}
+            message = doubt or judged.warning
+            if name is None and message is None and judged.speech_seconds >= _LONG_SECONDS:
+                # of several enrolled voices together none need stand out
+                message = f"{source.label}: if several people speak in it, ask who speaks when (identify --timeline)"
+            found |= {"decision": name, "status": decision.status, "message": message}
 
         def score(i: int) -> Score:
             value = float(log_likelihoods[i])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -95,7 +95,7 @@ class TimelineStream:
     threshold, false_accept_rate, closed_set
         As :meth:`Identifier.identify`: what a segment needs to get the name of the speaker who fits it best.
     keep_windows : bool
-        Keep the scores of all windows (:meth:`windows`): 4 bytes a speaker and hop.
+        Keep the scores of all windows (`Timeline.windows`): 8 bytes a speaker and hop.
     jobs : int
         Threads.
 
@@ -162,6 +162,7 @@ class TimelineStream:
         delay = round(settings.longest_delay_seconds / self._hop)
         self._path = PathFinder(self._gains.shortest(self._hop), self._gains.costs(), longest_delay=delay)
         self._kept: list[WindowScores] | None = [] if keep_windows else None
+        self._left: list[Left] = []
         self._n_hops = 0
         # hops since the end of the last segment: those that may still be of the next one apart, older ones as a sum
         self._first, self._recent = 0, deque[tuple[NDArray[np.float64], float, float, float]]()
@@ -292,7 +293,13 @@ class TimelineStream:
     def _windows_kept(self) -> WindowScores | None:
         if self._kept is None:
             return None
-        return WindowScores.joined(self._kept) if self._kept else WindowScores.none(len(self._identifier.speakers))
+        if not self._kept:
+            return WindowScores.none(len(self._identifier.speakers))
+        windows = WindowScores.joined(self._kept)
+        states = np.full(len(windows), self._gains.silence)
+        for state, start, end in self._left:
+            states[start:end] = state
+        return replace(windows, states=states)
 
     def _kept_events(self, pieces: Iterable[Piece], *, last: bool) -> list[Segment | Beginning]:
         with one_blas_thread():
@@ -363,11 +370,12 @@ class TimelineStream:
             )
             self._speech_seconds += float(hops.speech.sum()) * self._frame
         for middle, around in windows:
+            gains = self._gains(middle, around)
             if self._kept is not None:
                 first = self._begins_at + self._n_hops * self._hop
-                self._kept.append(WindowScores.of(first, self._hop, around, self._frame))
+                self._kept.append(WindowScores.of(first, self._hop, around, self._frame, gains))
             self._n_hops += len(middle)
-            yield from self._told(self._path.push(self._gains(middle, around)))
+            yield from self._told(self._path.push(gains))
         while len(self._recent) > self._room + self._windows.after + 1:
             # whatever is open here goes on: its boundary would have been told
             self._open.add(*self._recent.popleft())
@@ -382,6 +390,8 @@ class TimelineStream:
                 else:
                     yield Beginning(self._clock(event.start), self._name(event.state))
                 continue
+            if self._kept is not None:
+                self._left.append(event)
             sums = self._taken(event.end)
             if is_silence:
                 continue

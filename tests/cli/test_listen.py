@@ -274,6 +274,17 @@ def engines(monkeypatch: pytest.MonkeyPatch) -> list[Engine]:
     return made
 
 
+def test_listening_with_the_real_engine(run: Any, mic: Any, enrolled: Path, sample: Path) -> None:
+    """What the microphone hears has the segments of the same sound in a file."""
+    mic.sound, mic.rate = sf.read(sample / "conversation.flac", dtype="float32")
+    listened = run("listen", "--db", enrolled, "--seconds", "29.25", "--format", "json", "--quiet")
+    assert (listened.status, listened.err) == (0, "")
+    [asked] = run("identify", "--timeline", sample / "conversation.flac", "--db", enrolled, "--format", "json").json
+    segments = [{k: v for k, v in line.items() if k != "event"} for line in listened.json if line["event"] == "segment"]
+    assert segments == asked["segments"]
+    assert listened.json[-1]["event"] == "end"
+
+
 def test_listening_for_some_seconds(run: Any, mic: Any, engines: Any, enrolled: Path) -> None:
     outcome = run("listen", "--db", enrolled, "--seconds", "2.25", "--device", "3", "--channel", 2)
     assert outcome.status == 0

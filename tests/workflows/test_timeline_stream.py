@@ -97,6 +97,15 @@ def test_windows_are_there_to_be_looked_at(timeline: Timeline, identifier: Ident
     assert identifier.speakers[int(windows.ratios[middle].argmax())] == "Alice"
     assert windows.silence[middle] < 0
     assert windows.world[middle] < 0
+    # each step: what the window speaks for, and where the path goes; speakers, unknown, silence
+    assert windows.gains is not None
+    assert windows.states is not None
+    assert windows.gains.shape == (len(windows), len(identifier.speakers) + 2)
+    names = [*identifier.speakers, "unknown", ""]
+    for segment in timeline.segments:
+        inside = (windows.centres > segment.start) & (windows.centres < segment.end)
+        assert {names[state] for state in windows.states[inside]} == {segment.label}
+    assert names[windows.states[int(np.searchsorted(windows.centres, 3.1))]] == ""
 
 
 def streamed(identifier: Identifier, samples: np.ndarray, sizes: list[int], **options: object) -> tuple[list, Timeline]:
@@ -396,3 +405,10 @@ def test_a_stream_of_another_rate_is_resampled(identifier: Identifier, talk: np.
     assert (answer.message or "").replace("(stream)", "(array)") == (expected.message or "")
     with pytest.raises(UsageError, match="sample rate"):
         identifier.timeline_stream(sample_rate=100)
+
+
+def test_a_long_unknown_recording_is_referred_to_the_timeline(identifier: Identifier, talk: np.ndarray) -> None:
+    meeting = identifier.identify(np.tile(talk, 2), sample_rate=16000)
+    assert meeting.status != "identified"
+    assert "identify --timeline" in (meeting.message or "")
+    assert identifier.identify(talk[110_000:166_000], sample_rate=16000).message is None
