@@ -332,7 +332,9 @@ def noises(tmp_path: Path) -> Path:
 def test_noise_comes_from_the_files_of_a_folder(noises: Path) -> None:
     samples = voice(seconds=2)
     pitches = set()
-    for key in "abcdefghijklmnopqrstuvwxyz":  # what is drawn depends on the folder's name: eight were all of one file once
+    for (
+        key
+    ) in "abcdefghijklmnopqrstuvwxyz":  # what is drawn depends on the folder's name: eight were all of one file once
         noise = done(f"noise:6:{noises}", samples, key=key) - samples
         assert active_decibels(samples, RATE) - mean_decibels(noise) == pytest.approx(6, abs=0.1)
         pitches.add(round(float(np.argmax(np.abs(np.fft.rfft(noise)))) * RATE / len(noise) / 20) * 20)
