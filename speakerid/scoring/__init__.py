@@ -3,7 +3,7 @@
 from speakerid.scoring.adapted import AdaptedStack
 from speakerid.scoring.calibration import Calibration, CalibrationData, expected_ratios, fit_calibration, posteriors
 from speakerid.scoring.compensation import Compensated, compensated
-from speakerid.scoring.decision import Decision, Rule, cohort_scores, decide, relative_scores
+from speakerid.scoring.decision import Decision, Rule, cohort_scores, decide, refuses, relative_scores
 from speakerid.scoring.stack import MixtureStack
 from speakerid.scoring.voices import Turn, several_voices
 
@@ -22,6 +22,7 @@ __all__ = [
     "expected_ratios",
     "fit_calibration",
     "posteriors",
+    "refuses",
     "relative_scores",
     "several_voices",
 ]

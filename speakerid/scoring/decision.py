@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Decision", "Rule", "cohort_scores", "decide", "relative_scores"]
+__all__ = ["Decision", "Rule", "cohort_scores", "decide", "refuses", "relative_scores"]
 
 
 @dataclass(frozen=True)
@@ -75,16 +75,28 @@ def decide(log_likelihoods: NDArray[np.float64], rule: Rule, *, ratios: NDArray[
     """
     ranking = np.argsort(-(log_likelihoods if ratios is None or rule.kind == "margin" else ratios), kind="stable")
     best = int(ranking[0])
-    margin = None
-    if len(ranking) > 1:
-        margin = float(log_likelihoods[best] - np.delete(log_likelihoods, best).max())
-    refused = False
+    refused = refuses(rule, best, log_likelihoods, ratios)
+    return Decision(
+        "unknown" if refused else "identified", best, _margin(best, log_likelihoods), tuple(ranking.tolist())
+    )
+
+
+def refuses(rule: Rule, speaker: int, log_likelihoods: NDArray[np.float64], ratios: NDArray[np.float64] | None) -> bool:
+    """Whether a rule gives a speaker no name, with the scores of :func:`decide`."""
     if rule.kind == "margin":
-        refused = margin is not None and margin < rule.threshold
-    elif rule.kind == "evidence":
+        margin = _margin(speaker, log_likelihoods)
+        return margin is not None and margin < rule.threshold
+    if rule.kind == "evidence":
         assert ratios is not None
-        refused = float(ratios[best]) - np.log(len(ratios)) < rule.threshold
-    return Decision("unknown" if refused else "identified", best, margin, tuple(ranking.tolist()))
+        return bool(float(ratios[speaker]) - np.log(len(ratios)) < rule.threshold)
+    return False
+
+
+def _margin(speaker: int, log_likelihoods: NDArray[np.float64]) -> float | None:
+    """By how much a speaker is ahead of the others; None with a single speaker."""
+    if len(log_likelihoods) < 2:
+        return None
+    return float(log_likelihoods[speaker] - np.delete(log_likelihoods, speaker).max())
 
 
 def cohort_scores(log_likelihoods: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -206,13 +206,34 @@ class Unjudged:
 _Stretch = tuple[int | None, float, float]
 
 
+class Heard(NamedTuple):
+    """What frames of speech show of where they were recorded, beside where the speakers were.
+
+    Attributes
+    ----------
+    stack : AdaptedStack or None
+        The speakers as they sound there; None unless they were adapted.
+    lacks_band : bool
+        The upper band is not there, and all speakers are enrolled with it.
+    full_band : bool
+        It is there, and all are enrolled without.
+    refused : bool
+        It lacks, and is not made up for: wrong names were measured.
+    """
+
+    stack: AdaptedStack | None
+    lacks_band: bool
+    full_band: bool
+    refused: bool
+
+
 class _Scored(NamedTuple):
-    """Mean log-likelihoods of the speakers and of the world model, who speaks when if several do, what was made up for."""
+    """Mean log-likelihoods of the speakers and of the world model, where it was recorded, who speaks when if several do."""
 
     log_likelihoods: NDArray[np.float64]
     of_world: float | None
+    heard: Heard
     stretches: tuple[_Stretch, ...] = ()
-    disturbed: Disturbance | None = None
 
 
 _NARROW = "nothing in the upper band, as on a telephone, and the speakers are enrolled with it"
@@ -408,12 +429,14 @@ class Identifier:
         """Score the speech frames of a recording against everybody."""
         features = finish(analysis.static, self.front_end)
         frames = features.speech_values
-        if self._adapted is None:
+        heard = self.within(analysis.static)
+        stack = heard.stack
+        if stack is None:
             scores = self._stack.mean_log_likelihoods(frames)
-            return _Scored(scores, None if self._world is None else float(self._world.mean_log_likelihoods(frames)[0]))
+            of_one = None if self._world is None else float(self._world.mean_log_likelihoods(frames)[0])
+            return _Scored(scores, of_one, heard)
         block = max(round(_BLOCK_SECONDS / features.frame_shift), -(-len(frames) // _MOST_BLOCKS), 1)
         starts = np.arange(0, len(frames), block)
-        stack, disturbed, _narrow = self.within(analysis.static)
         ratios, of_world = stack.block_ratios(frames, starts)
         total = float(of_world.sum()) / len(frames)
         stretches: tuple[_Stretch, ...] = ()
@@ -423,33 +446,32 @@ class Identifier:
             plain = ratios * stack.left
             turns = several_voices(plain, counts, features.frame_shift, self.calibration, self.expected)
             stretches = _on_the_clock(turns, starts, features)
-        return _Scored(ratios.sum(axis=0) / len(frames) + total, total, stretches, disturbed)
+        return _Scored(ratios.sum(axis=0) / len(frames) + total, total, heard, stretches)
 
-    def within(self, static: StaticFeatures) -> tuple[AdaptedStack, Disturbance | None, bool]:
-        """Return adapted speakers in the environment of some frames.
+    def within(self, static: StaticFeatures) -> Heard:
+        """Look at where speech was recorded, and put adapted speakers there."""
+        stack, disturbed = self._moved(static)
+        band = self._enrolled_band
+        narrow = is_narrow(static, self.front_end) if band in ("wide", "narrow") else None
+        lacks = band == "wide" and bool(narrow)
+        made_up_for = disturbed is not None and bool(disturbed.missing.any())
+        return Heard(stack, lacks, band == "narrow" and narrow is False, lacks and not made_up_for)
 
-        Returns
-        -------
-        stack : AdaptedStack
-        disturbed : Disturbance or None
-            What there is to make up for.
-        narrow : bool
-            The band is narrow, and was found to be on the way; False where it was not looked for.
-        """
-        assert self._adapted is not None
+    def _moved(self, static: StaticFeatures) -> tuple[AdaptedStack | None, Disturbance | None]:
+        """Adapted speakers in the environment of some frames, and what there is to make up for."""
         basis = mel_basis(self.front_end)
         found = environment_of(static, self.front_end) if self._environment is not None else None
-        if basis is None or found is None or self._environment is None:
-            return self._adapted, None, False
+        if self._adapted is None or basis is None or found is None or self._environment is None:
+            return self._adapted, None
         disturbed = disturbance(found, self._environment, self.front_end)
         if disturbed is None:
-            return self._adapted, None, found.narrow
+            return self._adapted, None
         world = compensated(
             self._world_mixture, back=basis.back, forth=basis.forth, floor=basis.floor,
             noise_variance=basis.noise_variance, noise=disturbed.noise, gain=disturbed.gain,
             missing=disturbed.missing, level=disturbed.level,
         )  # fmt: skip
-        return self._adapted.within(world), disturbed, found.narrow
+        return self._adapted.within(world), disturbed
 
     def block_sums(
         self, frames: NDArray[np.float32], starts: NDArray[np.intp], stack: AdaptedStack | None = None
@@ -480,16 +502,6 @@ class Identifier:
         sums = np.concatenate([np.zeros((1, scores.shape[1])), np.cumsum(scores - of_world[:, None], axis=0)])
         world = np.concatenate([[0.0], np.cumsum(of_world, dtype=np.float64)])
         return np.diff(sums[edges], axis=0), np.diff(world[edges])
-
-    @property
-    def adapted(self) -> bool:
-        """Whether the speakers were adapted from a world model."""
-        return self._adapted is not None
-
-    @property
-    def enrolled_band(self) -> Band | None:
-        """What band the enrolled recordings are known to have."""
-        return self._enrolled_band
 
     def identify(
         self,
@@ -707,18 +719,15 @@ class Identifier:
         except RecordingError as error:
             lengths = (analysis.speech_seconds, analysis.seconds) if analysis else (None, None)
             return Unjudged(error.reason, located(source, str(error)), *lengths)
-        log_likelihoods, of_world, stretches, disturbed = self._scores(analysis)
+        log_likelihoods, of_world, heard, stretches = self._scores(analysis)
         lengths = (analysis.speech_seconds, analysis.seconds)
-        evidence = self._evidence(log_likelihoods, of_world, analysis.speech_seconds)
-        narrow = self._enrolled_band == "wide" and bool(is_narrow(analysis.static, self.front_end))
-        made_up_for = disturbed is not None and bool(disturbed.missing.any())
-        full = self._enrolled_band == "narrow" and is_narrow(analysis.static, self.front_end) is False
+        evidence = None if of_world is None else self.evidence(log_likelihoods - of_world, analysis.speech_seconds)
         warning = self.warning(
             source.label, source_rate=analysis.source_rate, clipped_fraction=analysis.clipped_fraction,
-            lacks_band=narrow, full_band=full,
+            lacks_band=heard.lacks_band, full_band=heard.full_band,
         )  # fmt: skip
         judged = Judged(log_likelihoods, of_world, evidence, warning, *lengths)
-        if narrow and not made_up_for:
+        if heard.refused:
             return Unjudged("band", located(source, f"{source.label}: {_NARROW_REFUSED}"), *lengths, judged)
         if stretches:
             message = f"{source.label}: {self._voices(stretches)}; ask who speaks when (identify --timeline)"
@@ -739,15 +748,26 @@ class Identifier:
         what = "two voices, or a sound that changes" if None in by_voice else "two voices"
         return f"{what}: {', '.join(texts)}"
 
-    def _evidence(
-        self, log_likelihoods: NDArray[np.float64], of_world: float | None, seconds: float
-    ) -> Evidence | None:
-        """Calibrated ratios and probabilities of one recording."""
-        if self.calibration is None or of_world is None:
+    def evidence(self, ratios: NDArray[np.float64], seconds: float) -> Evidence | None:
+        """Calibrate the scores of one recording or segment.
+
+        Parameters
+        ----------
+        ratios : ndarray, shape (n_speakers,)
+            Mean log-likelihood ratios to the world model, nats a frame.
+        seconds : float
+            Of speech.
+
+        Returns
+        -------
+        evidence : Evidence or None
+            None without a calibration.
+        """
+        if self.calibration is None:
             return None
-        ratios = self.calibration.ratios((log_likelihoods - of_world)[None, :], np.array([seconds]), self.expected)
-        speakers, nobody = posteriors(ratios)
-        return Evidence(ratios[0], speakers[0], float(nobody[0]))
+        calibrated = self.calibration.ratios(ratios[None, :], np.array([seconds]), self.expected)
+        speakers, nobody = posteriors(calibrated)
+        return Evidence(calibrated[0], speakers[0], float(nobody[0]))
 
     def warning(
         self, label: str, *, source_rate: int, clipped_fraction: float, lacks_band: bool, full_band: bool

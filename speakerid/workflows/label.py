@@ -14,12 +14,12 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from speakerid.audio import RawFormat, Recording
+from speakerid.audio import RawFormat
 from speakerid.audio.paths import shown
 from speakerid.audio.rttm import SpeakerTurn, rttm_line
 from speakerid.errors import RecordingError, UsageError
@@ -28,10 +28,8 @@ from speakerid.parallel import effective_jobs, one_blas_thread
 from speakerid.scoring import Rule, posteriors, relative_scores
 from speakerid.workflows.analysis import Source, located, open_source
 from speakerid.workflows.gather import names_in_rttm
+from speakerid.workflows.identify import Identifier, where_of
 from speakerid.workflows.label_speech import LabelSpeech, SpeechSums
-
-if TYPE_CHECKING:
-    from speakerid.workflows.identify import Identifier
 
 __all__ = ["LabelAnswer", "Labelling", "label_turns", "turns_of"]
 
@@ -257,9 +255,8 @@ def label_turns(
     given = tuple(sorted(turns, key=lambda turn: turn.start))
     if len({turn.recording for turn in given}) != 1:
         raise UsageError(f"turns of {len({turn.recording for turn in given})} recordings; give those of one")
-    path, begins_at = source.label, 0.0
-    if isinstance(source, Recording):
-        path, begins_at = source.path, source.start or 0.0
+    where = where_of(source)
+    begins_at = where["start"] or 0.0
     speech = LabelSpeech(identifier, given, begins_at, effective_jobs(jobs))
     features = FeatureStream(identifier.front_end)
     try:
@@ -286,7 +283,7 @@ def label_turns(
     within = {turn.label for turn in given if turn.start < end}
     labels = _answers(identifier, sums, rule, within, repeat=repeat_names)
     warnings = [*([warning] if warning else []), *beyond, *_doubts(labels), *_clashes(labels, identifier.speakers)]
-    return Labelling(path, given[0].recording, samples.seconds, labels, given, tuple(warnings))
+    return Labelling(where["path"], given[0].recording, samples.seconds, labels, given, tuple(warnings))
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 
 from speakerid.audio.rttm import SpeakerTurn, one_voice
 from speakerid.frontend import StaticFeatures
-from speakerid.frontend.bandwidth import is_narrow
 from speakerid.frontend.framing import frame_times
 from speakerid.frontend.stream import Piece
 from speakerid.parallel import worker_threads
 
 if TYPE_CHECKING:
-    from speakerid.workflows.identify import Identifier
+    from speakerid.workflows.identify import Heard, Identifier
 
 __all__ = ["LabelSpeech", "SpeechSums"]
 
@@ -206,25 +205,19 @@ class LabelSpeech:
         ready, self._ready = self._ready, []
         with worker_threads(min(self._jobs, max(len(ready), 1))) as run:
             scored = run(self._scored, [frames for _pool, frames in ready])
-            for (pool, frames), (ratios, lacks, full, refused) in zip(ready, scored, strict=True):
+            for (pool, frames), (ratios, heard) in zip(ready, scored, strict=True):
                 pool.ratios = pool.ratios + ratios
-                pool.refused += len(frames) if refused else 0
-                self.lacks_band |= lacks
-                self.full_band |= full
+                pool.refused += len(frames) if heard.refused else 0
+                self.lacks_band |= heard.lacks_band
+                self.full_band |= heard.full_band
 
-    def _scored(self, frames: NDArray[np.float32]) -> tuple[Floats, bool, bool, bool]:
-        """Sum the ratios over frames; whether these lack the upper band or have it, and cannot be compared."""
+    def _scored(self, frames: NDArray[np.float32]) -> tuple[Floats, Heard]:
+        """Sum the ratios over frames, where they were recorded."""
         identifier = self._identifier
         static = StaticFeatures(frames[:, : identifier.front_end.n_static], np.ones(len(frames), dtype=np.bool_))
-        stack, disturbed = None, None
-        if identifier.adapted:
-            stack, disturbed, _narrow = identifier.within(static)
-        band = identifier.enrolled_band
-        narrow = is_narrow(static, identifier.front_end) if band in ("wide", "narrow") else None
-        lacks = band == "wide" and bool(narrow)
-        made_up_for = disturbed is not None and bool(disturbed.missing.any())
-        ratios, _world = identifier.block_sums(frames, np.zeros(1, dtype=np.intp), stack)
-        return ratios[0], lacks, band == "narrow" and narrow is False, lacks and not made_up_for
+        heard = identifier.within(static)
+        ratios, _world = identifier.block_sums(frames, np.zeros(1, dtype=np.intp), heard.stack)
+        return ratios[0], heard
 
 
 def _parts(turns: Sequence[SpeakerTurn], numbers: Mapping[str, int], first: float, frame: float) -> list[_Part]:

@@ -18,11 +18,10 @@ from speakerid.audio.decode import LARGEST_SAMPLE
 from speakerid.audio.readers import HIGHEST_RATE, LOWEST_RATE
 from speakerid.errors import RecordingError, UsageError
 from speakerid.frontend import StaticFeatures
-from speakerid.frontend.bandwidth import is_narrow
 from speakerid.frontend.spectrum import STREAM_CHUNK_FRAMES
 from speakerid.frontend.stream import FeatureStream, Piece
 from speakerid.parallel import one_blas_thread, worker_threads
-from speakerid.scoring import AdaptedStack, Rule, posteriors
+from speakerid.scoring import AdaptedStack, Rule, refuses
 from speakerid.scoring.gains import Gains
 from speakerid.scoring.path import Entered, Left, PathFinder
 from speakerid.scoring.windows import HopSums, WindowScores, WindowSums
@@ -55,13 +54,11 @@ class _Sums:
     """What a segment is judged by."""
 
     ratios: NDArray[np.float64]
-    world: float = 0.0
     speech: float = 0.0
     refused: float = 0.0
 
-    def add(self, ratios: NDArray[np.float64], world: float, speech: float, refused: float) -> None:
+    def add(self, ratios: NDArray[np.float64], speech: float, refused: float) -> None:
         self.ratios = self.ratios + ratios
-        self.world += world
         self.speech += speech
         self.refused += refused
 
@@ -144,14 +141,15 @@ class TimelineStream:
         if hop > window:
             raise UsageError(f"a hop of {hop:g} s is longer than the window of {window:g} s: what lies between is lost")
         self._frame, self._hop = frame, self._hop_frames * frame
-        pieces = max(round(_PIECE_SECONDS / self._hop), 1)
+        hops_a_piece = max(round(_PIECE_SECONDS / self._hop), 1)
+        self._piece_seconds = hops_a_piece * self._hop
         self._features = FeatureStream(
             front_end,
-            piece_frames=pieces * self._hop_frames,
+            piece_frames=hops_a_piece * self._hop_frames,
             before_seconds=_BEFORE_SECONDS,
             after_seconds=_AFTER_SECONDS,
         )
-        self._heard: deque[NDArray[np.float32]] = deque(maxlen=max(round(_HEARD_SECONDS / (pieces * self._hop)), 1))
+        self._heard: deque[NDArray[np.float32]] = deque(maxlen=max(round(_HEARD_SECONDS / self._piece_seconds), 1))
         self._n_pieces = 0
         self._stack: AdaptedStack | None = None
         self._looked = self._refused = self._lacks_band = self._full_band = False
@@ -165,7 +163,7 @@ class TimelineStream:
         self._left: list[Left] = []
         self._n_hops = 0
         # hops since the end of the last segment: those that may still be of the next one apart, older ones as a sum
-        self._first, self._recent = 0, deque[tuple[NDArray[np.float64], float, float, float]]()
+        self._first, self._recent = 0, deque[tuple[NDArray[np.float64], float, float]]()
         self._open = _Sums(np.zeros(len(identifier.speakers)))
         self._room = delay + self._path.slack
         self._held: tuple[Segment, _Sums] | None = None
@@ -175,8 +173,7 @@ class TimelineStream:
     def longest_delay_seconds(self) -> float:
         """Seconds after which it is firm at the latest who was speaking."""
         hops = self._windows.after + self._room
-        piece = max(round(_PIECE_SECONDS / self._hop), 1) * self._hop
-        return STREAM_CHUNK_FRAMES * self._frame + piece + _AFTER_SECONDS + hops * self._hop
+        return STREAM_CHUNK_FRAMES * self._frame + self._piece_seconds + _AFTER_SECONDS + hops * self._hop
 
     def push(self, samples: NDArray[np.float32]) -> list[Segment | Beginning]:
         """Take samples; return what has become firm.
@@ -333,15 +330,10 @@ class TimelineStream:
             return
         self._looked = True
         static = StaticFeatures(speech, np.ones(len(speech), dtype=np.bool_))
-        if self._identifier.adapted:
-            self._stack, disturbed, narrow = self._identifier.within(static)
-        else:
-            disturbed, narrow = None, bool(is_narrow(static, self._identifier.front_end))
-        lacks = narrow and self._identifier.enrolled_band == "wide"
-        self._refused = lacks and not (disturbed is not None and bool(disturbed.missing.any()))
-        self._lacks_band |= lacks
-        if self._identifier.enrolled_band == "narrow":
-            self._full_band |= is_narrow(static, self._identifier.front_end) is False
+        heard = self._identifier.within(static)
+        self._stack, self._refused = heard.stack, heard.refused
+        self._lacks_band |= heard.lacks_band
+        self._full_band |= heard.full_band
 
     def _hops(self, each: _Prepared) -> HopSums:
         """Score a piece: sums over its hops."""
@@ -365,9 +357,7 @@ class TimelineStream:
     ) -> Iterator[Segment | Beginning]:
         if hops is not None:
             share = hops.speech if refused else np.zeros(len(hops))
-            self._recent.extend(
-                zip(hops.ratios, hops.world.tolist(), hops.speech.tolist(), share.tolist(), strict=True)
-            )
+            self._recent.extend(zip(hops.ratios, hops.speech.tolist(), share.tolist(), strict=True))
             self._speech_seconds += float(hops.speech.sum()) * self._frame
         for middle, around in windows:
             gains = self._gains(middle, around)
@@ -398,7 +388,7 @@ class TimelineStream:
             segment = self._judged(event.state, self._clock(event.start), self._clock(event.end), sums)
             if self._held is not None and self._held[0].end == segment.start and segment.status == "unknown":
                 before, more = self._held
-                sums.add(more.ratios, more.world, more.speech, more.refused)
+                sums.add(more.ratios, more.speech, more.refused)
                 segment = self._judged(None, before.start, segment.end, sums)
                 self._held = None
             yield from self._released()
@@ -438,32 +428,17 @@ class TimelineStream:
             return Segment(start, end, None, "undecided", None, None, None, seconds, "too_short")
         mean = sums.ratios / sums.speech
         speaker = state if state is not None and state < len(identifier.speakers) else None
-        llr = probability = None
-        best = int(mean.argmax())
-        if identifier.calibration is not None:
-            ratios = identifier.calibration.ratios(mean[None, :], np.array([seconds]), identifier.expected)
-            speakers, nobody = posteriors(ratios)
-            best = int(ratios[0].argmax())
-        if speaker is not None and self._refused_name(
-            mean, speaker, None if identifier.calibration is None else ratios[0]
-        ):
+        evidence = identifier.evidence(mean, seconds)
+        ratios = None if evidence is None else evidence.ratios
+        if speaker is not None and refuses(self._rule, speaker, mean, ratios):
             speaker = None
-        nearest = best if speaker is None else speaker
-        if identifier.calibration is not None:
-            llr = float(ratios[0, nearest])
-            probability = float(nobody[0] if speaker is None else speakers[0, speaker])
+        nearest = int((mean if ratios is None else ratios).argmax()) if speaker is None else speaker
+        llr = probability = None
+        if evidence is not None:
+            llr = float(evidence.ratios[nearest])
+            probability = evidence.probability_unknown if speaker is None else float(evidence.probabilities[speaker])
         name = None if speaker is None else identifier.speakers[speaker]
         if 2 * sums.refused > sums.speech:
             return Segment(start, end, None, "undecided", identifier.speakers[nearest], llr, None, seconds, "band")
         status: Literal["identified", "unknown"] = "unknown" if name is None else "identified"
         return Segment(start, end, name, status, identifier.speakers[nearest], llr, probability, seconds)
-
-    def _refused_name(self, mean: NDArray[np.float64], speaker: int, ratios: NDArray[np.float64] | None) -> bool:
-        rule = self._rule
-        if rule.kind == "margin":
-            others = np.delete(mean, speaker)
-            return bool(len(others) and mean[speaker] - others.max() < rule.threshold)
-        if rule.kind == "evidence":
-            assert ratios is not None
-            return bool(ratios[speaker] - np.log(len(ratios)) < rule.threshold)
-        return False

@@ -18,6 +18,7 @@ from speakerid.audio.rttm import SpeakerTurn, one_voice, read_rttm
 from speakerid.errors import RecordingError, UsageError
 from speakerid.scoring import Rule
 from speakerid.workflows import label_speech
+from speakerid.workflows.identify import Heard
 from speakerid.workflows.label import Labelling, _assigned, label_turns, turns_of
 from speakerid.workflows.label_speech import SpeechSums, _parts, _rest
 
@@ -429,9 +430,7 @@ def test_audio_that_cannot_be_used(identifier: Identifier, bad_inputs: dict[str,
 def test_a_band_that_does_not_fit(identifier: Identifier, voice: Voice, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the lack of the upper band cannot be made up for, nobody is named, but in a closed set."""
     source, turns = made(("A", voice("aino-1")), ("B", voice("tom-1")))
-    monkeypatch.setattr(Identifier, "enrolled_band", property(lambda _self: "wide"))
-    monkeypatch.setattr(Identifier, "within", lambda self, _static: (self._adapted, None, True))
-    monkeypatch.setattr(label_speech, "is_narrow", lambda _static, _front_end: True)
+    monkeypatch.setattr(Identifier, "within", lambda self, _static: Heard(self._adapted, True, False, True))
     answer = label_turns(identifier, source, turns)
     assert [(each.status, each.reason) for each in answer.labels] == [("undecided", "band")] * 2
     forced = label_turns(identifier, source, turns, closed_set=True)

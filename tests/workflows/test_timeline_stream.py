@@ -412,3 +412,17 @@ def test_a_long_unknown_recording_is_referred_to_the_timeline(identifier: Identi
     assert meeting.status != "identified"
     assert "identify --timeline" in (meeting.message or "")
     assert identifier.identify(talk[110_000:166_000], sample_rate=16000).message is None
+
+
+def test_a_telephone_is_refused_where_it_is_not_made_up_for(enrolled: Path, talk: np.ndarray) -> None:
+    """As `identify` does, also where the environment is not looked at."""
+    from speakerid.audio import parse_degradation
+    from speakerid.audio.degradations import degrade
+    from speakerid.config import WorldConfig
+
+    call = degrade(talk, 16000, parse_degradation("telephone"), seed=1, key="call").astype(np.float32)
+    plain = speakerid.Identifier.open(enrolled, config=Config(world=WorldConfig(compensation="none")))
+    assert plain.identify(call[:45_000], sample_rate=16000).reason == "band"
+    answer = plain.timeline(call, sample_rate=16000)
+    assert (answer.status, answer.reason) == ("undecided", "band")
+    assert {(each.status, each.reason) for each in answer.segments} == {("undecided", "band")}
