@@ -16,16 +16,16 @@ from typing import BinaryIO
 
 from speakerid.audio.sniff import mpeg_frame_length, mpeg_rate
 
-__all__ = ["Check", "check"]
+__all__ = ["MOST_CHUNKS", "PLACEHOLDER_32", "WAV_CHUNKS", "Check", "check"]
 
 # From here on a 32-bit size is the placeholder of a program that could not know it.
-_PLACEHOLDER_32 = 0x7FFF0000
+PLACEHOLDER_32 = 0x7FFF0000
 _PLACEHOLDER_64 = 1 << 62
 # Hostile files can hold millions of empty chunks; real ones hold a dozen.
-_MOST_CHUNKS = 4096
+MOST_CHUNKS = 4096
 # Ogg pages have at most 65,307 bytes.
 _OGG_PAGE = 65536
-_WAV_CHUNKS = (
+WAV_CHUNKS = (
     b"LIST",
     b"id3 ",
     b"ID3 ",
@@ -104,7 +104,7 @@ def _chunks(
     Raises `struct.error` at the end of the file, because the caller stops at the chunk that it looks for.
     """
     length = struct.calcsize(header)
-    for _ in range(_MOST_CHUNKS):
+    for _ in range(MOST_CHUNKS):
         file.seek(position)
         name, declared = struct.unpack(header, file.read(length))
         inclusive = len(name) == 16  # Wave64 counts the header
@@ -131,10 +131,10 @@ def _wav(file: BinaryIO, size: int, _start: int) -> Check:
                 if 0 < long_size < _PLACEHOLDER_64:
                     return _compare(long_size, size - place, long_size / byte_rate if byte_rate else None)
                 return _COMPLETE
-            if declared == 0 and size > place and file.read(4) not in _WAV_CHUNKS:
+            if declared == 0 and size > place and file.read(4) not in WAV_CHUNKS:
                 # libsndfile believes a size of 0, but takes the placeholder for "to the end".
                 return Check(patches=((4, b"\xff" * 4), (place - 4, b"\xff" * 4)))
-            if declared >= _PLACEHOLDER_32:
+            if declared >= PLACEHOLDER_32:
                 return _COMPLETE
             return _compare(declared, size - place, declared / byte_rate if byte_rate else None)
         elif not name.isascii():
@@ -163,7 +163,7 @@ def _aiff(file: BinaryIO, size: int, _start: int) -> Check:
             rate = mantissa * 2.0 ** ((exponent & 0x7FFF) - 16383 - 63) if exponent & 0x7FFF < 16500 else 0.0
             seconds = frames / rate if rate >= 1 else None
         elif name == b"SSND":
-            if declared <= 8 or declared >= _PLACEHOLDER_32:
+            if declared <= 8 or declared >= PLACEHOLDER_32:
                 return _COMPLETE
             return _compare(declared - 8, size - place - 8, seconds)
     return _COMPLETE
@@ -187,7 +187,7 @@ def _au(file: BinaryIO, size: int, _start: int) -> Check:
     magic = file.read(4)
     order = ">" if magic == b".snd" else "<"
     place, declared, encoding, rate, channels = struct.unpack(f"{order}5I", file.read(20))
-    if declared >= _PLACEHOLDER_32:
+    if declared >= PLACEHOLDER_32:
         return _COMPLETE
     width = {1: 1, 2: 1, 3: 2, 4: 3, 5: 4, 6: 4, 7: 8, 27: 1}.get(encoding, 0) * rate * channels
     return _compare(declared, size - place, declared / width if width else None)
@@ -196,12 +196,12 @@ def _au(file: BinaryIO, size: int, _start: int) -> Check:
 def _avi(file: BinaryIO, size: int, _start: int) -> Check:
     file.seek(4)
     (declared,) = struct.unpack("<I", file.read(4))
-    return _COMPLETE if declared == 0 or declared >= _PLACEHOLDER_32 else _compare(declared, size - 8, None)
+    return _COMPLETE if declared == 0 or declared >= PLACEHOLDER_32 else _compare(declared, size - 8, None)
 
 
 def _mp4(file: BinaryIO, size: int, _start: int) -> Check:
     position, index = 0, False
-    for _ in range(_MOST_CHUNKS):
+    for _ in range(MOST_CHUNKS):
         if position + 8 > size:
             break
         file.seek(position)

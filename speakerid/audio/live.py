@@ -27,6 +27,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from speakerid.audio.completeness import MOST_CHUNKS, PLACEHOLDER_32, WAV_CHUNKS
 from speakerid.audio.decode import AudioSource
 from speakerid.audio.paths import STDIN, shown
 from speakerid.audio.readers import DecodeFault, Floats, RawFormat, RawReader, Reader
@@ -37,14 +38,6 @@ from speakerid.errors import RecordingError, UsageError
 __all__ = ["LiveSource", "LiveStream", "open_live"]
 
 _PLAIN = "ffmpeg -i … -f wav - | speakerid identify - --timeline --follow"
-# From here on a size is the placeholder of a program that could not know it.
-_PLACEHOLDER = 0x7FFF0000
-# After a data chunk of size 0 these say that it is empty indeed; anything else is samples.
-_CHUNKS = frozenset(
-    (b"LIST", b"id3 ", b"ID3 ", b"bext", b"fact", b"cue ", b"smpl", b"iXML", b"JUNK", b"PEAK", b"junk", b"FLLR")
-)
-# Hostile streams can hold millions of empty chunks; real ones hold a dozen.
-_MOST_CHUNKS = 4096
 _SKIP_BYTES = 1 << 16
 # `sniff` tells most kinds by so much.
 _ENOUGH_TO_NAME = 64
@@ -306,14 +299,14 @@ def _wav_layout(pipe: _Pipe, label: str) -> _Layout:
         raise RecordingError(f"{label}: {_not_wav(head)}", reason="unreadable")
     pipe.give_back(head[12:])
     form = b""
-    for _ in range(_MOST_CHUNKS):
+    for _ in range(MOST_CHUNKS):
         header = pipe.exactly(8)
         if len(header) < 8:
             raise RecordingError(f"{label}: cut short: the stream ends inside its header", reason="truncated")
         name, size = struct.unpack("<4sI", header)
         if name == b"data" and form:
             return _layout(form, _samples_size(pipe, size), label)
-        if name == b"data" or not name.decode("latin-1").isprintable() or size >= _PLACEHOLDER:
+        if name == b"data" or not name.decode("latin-1").isprintable() or size >= PLACEHOLDER_32:
             break
         kept = b""
         if name == b"fmt ":
@@ -338,8 +331,8 @@ def _samples_size(pipe: _Pipe, declared: int) -> int | None:
     if declared == 0:
         following = pipe.exactly(4)
         pipe.give_back(following)
-        return 0 if following in _CHUNKS else None
-    return None if declared >= _PLACEHOLDER else declared
+        return 0 if following in WAV_CHUNKS else None
+    return None if declared >= PLACEHOLDER_32 else declared
 
 
 def _layout(form: bytes, size: int | None, label: str) -> _Layout:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from speakerid.workflows.enroll import EnrolledSpeaker, EnrollmentReport
     from speakerid.workflows.gather import Gathered
 
-__all__ = ["enroll"]
+__all__ = ["enroll", "print_enrollment"]
 
 _FIELDS = (
     "speaker", "new", "added", "already_enrolled", "recordings", "speech_seconds", "components", "log_likelihood",
@@ -82,13 +82,7 @@ def enroll(
             jobs=jobs,
             progress=progress,
         )
-    _print(report, layout)
-    for problem in report.problems:
-        complain(problem.message)
-    _tell(report, gathered.left_alone, quiet=quiet)
-    _tell_left_out(gathered, quiet=quiet)
-    if not quiet:
-        _advise(report, db, jobs)
+    print_enrollment(report, layout, db=db, jobs=jobs, quiet=quiet, gathered=gathered)
     n_problems = len(report.problems)
     if n_problems:
         word = "input" if n_problems == 1 else "inputs"
@@ -96,6 +90,20 @@ def enroll(
             f"{n_problems} {word} could not be used; {'the others were' if report.speakers else 'nothing changed'}"
         )
     return 3 if n_problems else 0
+
+
+def print_enrollment(
+    report: EnrollmentReport, layout: str, *, db: str, jobs: int, quiet: bool, gathered: Gathered | None = None
+) -> None:
+    """Print what was enrolled, and tell what was not and what it is good for."""
+    _print(report, layout)
+    for problem in report.problems:
+        complain(problem.message)
+    _tell(report, 0 if gathered is None else gathered.left_alone, quiet=quiet)
+    if gathered is not None:
+        _tell_left_out(gathered, quiet=quiet)
+    if not quiet:
+        _advise(report, db, jobs)
 
 
 def _values(speaker: EnrolledSpeaker) -> tuple[str, bool, int, int, int, float, int, float]:

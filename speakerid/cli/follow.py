@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 import click
 
 from speakerid.audio.paths import STDIN, shown
-from speakerid.cli.output import percent, print_csv_rows, print_json
+from speakerid.cli.output import answered, percent, print_csv_rows, print_json
 from speakerid.errors import RecordingError
 
 if TYPE_CHECKING:
@@ -226,11 +226,7 @@ def print_events(events: Iterable[Segment | Beginning], layout: str, *, path: st
 
 def _line(segment: Segment) -> str:
     """Write a segment for people: ``0:12.4 - 0:17.9  alice  97.1 %  LLR 5.2``."""
-    name = segment.label
-    if segment.status == "unknown" and segment.nearest:
-        name = f"unknown (nearest: {segment.nearest})"
-    elif segment.status == "undecided" and segment.reason:
-        name = f"undecided: {segment.reason.replace('_', ' ')}"
+    name = answered(segment.status, segment.decision, segment.nearest, segment.reason)
     parts = [f"{_clock(segment.start)} - {_clock(segment.end)}", shown(name)]
     if segment.probability is not None:
         parts.append(percent(segment.probability))

@@ -10,6 +10,7 @@ import click
 
 from speakerid.cli.options import (
     channel_option,
+    check_rule,
     common_options,
     false_accept_option,
     format_option,
@@ -19,6 +20,7 @@ from speakerid.cli.options import (
 )
 from speakerid.cli.output import (
     Progress,
+    answered,
     complain,
     note,
     note_ignored,
@@ -102,12 +104,7 @@ def identify(
     """
     wanted = TimelineOptions(window, hop, follow, plot_path, spectrogram, report_path)
     wanted.check(timeline=timeline, audio=audio, layout=layout, top=top)
-    if closed_set + (threshold is not None) + (false_accept_rate is not None) > 1:
-        raise click.UsageError(
-            "--closed-set names somebody always, --threshold and --false-accept-rate do not: give one of the three"
-        )
-    if threshold is not None and not abs(threshold) < float("inf"):
-        raise click.UsageError("--threshold needs a number of nats a frame, such as 2.5")
+    check_rule(closed_set=closed_set, threshold=threshold, false_accept_rate=false_accept_rate)
     raw = raw_format(audio, raw_rate, raw_encoding, raw_channels)
     from speakerid.workflows.gather import gather_for_identification
     from speakerid.workflows.identify import Identifier
@@ -213,11 +210,9 @@ def _table_rows(answer: Identification, top: int, *, calibrated: bool) -> Iterat
     label = recording_label(answer.path, answer.start, answer.end)
     speech = "" if answer.speech_seconds is None else f"{answer.speech_seconds:.1f}"
     if answer.status == "undecided":
-        yield [label, f"undecided: {(answer.reason or '').replace('_', ' ')}", *[""] * (3 if calibrated else 2), speech]
+        yield [label, answered(answer.status, None, None, answer.reason), *[""] * (3 if calibrated else 2), speech]
         return
-    name = answer.decision or "unknown"
-    if answer.status == "unknown":
-        name = f"unknown (nearest: {answer.scores[0].speaker})"
+    name = answered(answer.status, answer.decision, answer.scores[0].speaker, None)
     margin = "" if answer.margin is None else f"{answer.margin:.2f}"
     for place, score in enumerate(answer.scores[:top], start=1):
         numbers = [margin if place == 1 else "", f"{score.log_likelihood:.2f}"]

@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING
 import click
 
 from speakerid.audio.paths import shown
-from speakerid.cli.options import channel_option, common_options, false_accept_option, format_option, read_config
-from speakerid.cli.output import Progress, note, percent, print_json, print_table
+from speakerid.cli.options import (
+    channel_option,
+    check_rule,
+    common_options,
+    false_accept_option,
+    format_option,
+    read_config,
+)
+from speakerid.cli.output import Progress, answered, note, percent, print_json, print_table
 
 if TYPE_CHECKING:
     from speakerid.workflows.label import LabelAnswer, Labelling
@@ -63,12 +70,7 @@ def label(
     FILE.rttm says who speaks when in AUDIO, as any diarizer writes it. All speech of a label is judged together, without
     what others say at the same time. A name is given to one label only. Labels of nobody who is enrolled stay as they are.
     """
-    if closed_set + (threshold is not None) + (false_accept_rate is not None) > 1:
-        raise click.UsageError(
-            "--closed-set names somebody always, --threshold and --false-accept-rate do not: give one of the three"
-        )
-    if threshold is not None and not threshold < float("inf"):
-        raise click.UsageError("--threshold needs a number of nats a frame, such as 2.5")
+    check_rule(closed_set=closed_set, threshold=threshold, false_accept_rate=false_accept_rate)
     from speakerid.audio import Recording
     from speakerid.audio.rttm import is_rttm, read_rttm
     from speakerid.workflows.identify import Identifier
@@ -115,14 +117,9 @@ def _print(labelling: Labelling, layout: str, *, written: bool) -> None:
 
 
 def _row(answer: LabelAnswer) -> list[str]:
-    name = answer.decision
-    if answer.status == "unknown":
-        name = f"unknown (nearest: {answer.nearest})"
-    elif name is None:
-        name = f"undecided: {(answer.reason or '').replace('_', ' ')}"
     return [
         answer.label,
-        name,
+        answered(answer.status, answer.decision, answer.nearest, answer.reason),
         "" if answer.probability is None else percent(answer.probability),
         "" if answer.llr is None else f"{answer.llr:.1f}",
         f"{answer.speech_seconds:.1f}",

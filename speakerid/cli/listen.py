@@ -151,7 +151,7 @@ def _enrol(
     """Record a voice and enrol it, as ``enroll --speaker`` does with a file."""
     from speakerid.audio import Recording, load_samples
     from speakerid.audio.microphone import Microphone, record
-    from speakerid.cli.enroll import _advise, _print, _tell
+    from speakerid.cli.enroll import print_enrollment
     from speakerid.errors import UsageError
     from speakerid.store.names import normal_name
     from speakerid.workflows.analysis import Source, Waveform
@@ -183,12 +183,7 @@ def _enrol(
             # a name that still says something when the file is gone
             source = Waveform(load_samples(path, sample_rate=rate), rate, label=f"microphone, {began}")
     report = enroll_recordings(db, [(name, source)], config=config, jobs=1)
-    _print(report, layout)
-    for problem in report.problems:
-        complain(problem.message)
-    _tell(report, 0, quiet=quiet)
-    if not quiet:
-        _advise(report, db, jobs)
+    print_enrollment(report, layout, db=db, jobs=jobs, quiet=quiet)
     return 3 if report.problems else 0
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "channel_option",
+    "check_rule",
     "common_options",
     "common_options_with_configs",
     "false_accept_option",
@@ -99,6 +100,21 @@ def _share(_context: click.Context, _parameter: click.Parameter, value: float | 
     if value is not None and not 0 < value < 1:
         raise click.BadParameter(f"{value:g}: expected a share between 0 and 1, such as 0.01")
     return value
+
+
+def check_rule(*, closed_set: bool, threshold: float | None, false_accept_rate: float | None) -> None:
+    """Refuse two rules for a name at once, and a threshold that is none.
+
+    Raises
+    ------
+    click.UsageError
+    """
+    if closed_set + (threshold is not None) + (false_accept_rate is not None) > 1:
+        raise click.UsageError(
+            "--closed-set names somebody always, --threshold and --false-accept-rate do not: give one of the three"
+        )
+    if threshold is not None and not abs(threshold) < float("inf"):
+        raise click.UsageError("--threshold needs a number of nats a frame, such as 2.5")
 
 
 def raw_options(command: Command) -> Command:

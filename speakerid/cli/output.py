@@ -20,6 +20,7 @@ _WIDTH_OF_A_FILE = 1000
 
 __all__ = [
     "Progress",
+    "answered",
     "complain",
     "counted",
     "note",
@@ -76,6 +77,15 @@ def recording_label(path: str, start: float | None, end: float | None) -> str:
     if start is None and end is None:
         return shown(path)
     return f"{shown(path)} [{start or 0:g}-{'' if end is None else format(end, 'g')} s]"
+
+
+def answered(status: str, decision: str | None, nearest: str | None, reason: str | None) -> str:
+    """An answer in a table: the name, or who is nearest to somebody unknown, or why it is undecided."""
+    if status == "undecided":
+        return f"undecided: {reason.replace('_', ' ')}" if reason else status
+    if decision is None:
+        return f"unknown (nearest: {nearest})" if nearest is not None else "unknown"
+    return decision
 
 
 def percent(probability: float) -> str:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from speakerid.audio.paths import STDIN, shown
-from speakerid.cli.output import Progress, complain, note, percent, print_csv_rows, print_json, print_table
+from speakerid.cli.follow import print_heading
+from speakerid.cli.output import Progress, answered, complain, note, percent, print_csv_rows, print_json, print_table
 
 if TYPE_CHECKING:
     from speakerid.audio import RawFormat, Recording
@@ -122,7 +121,7 @@ def print_timelines(
     if layout == "rttm":
         _check_file_ids(recordings)
     status = 3 if gathered.problems else 0
-    _begin(layout)
+    print_heading(layout)
     rows: list[list[str]] = []
     many = n_asked > 1
     for timeline in _unfound(gathered):
@@ -149,17 +148,14 @@ def print_timelines(
 
 def _check_pictures(options: TimelineOptions, recordings: Sequence[Recording]) -> None:
     """Refuse places that nothing can be written to, and the recording itself, before the work begins."""
-    from speakerid.workflows.outputs import check_output
+    from speakerid.workflows.outputs import check_output, refuse_inputs
     from speakerid.workflows.timeline_page import PAGE_ENDINGS
     from speakerid.workflows.timeline_plot import PLOT_ENDINGS
 
     for path, endings in ((options.plot_path, PLOT_ENDINGS), (options.report_path, PAGE_ENDINGS)):
         if path is not None:
             check_output(path, endings)
-            for recording in recordings:
-                with contextlib.suppress(OSError):
-                    if Path(path).samefile(recording.path):
-                        raise click.UsageError(f"{path}: this is the recording; write to another file")
+    refuse_inputs([options.plot_path, options.report_path], [recording.path for recording in recordings])
 
 
 def _check_file_ids(recordings: Sequence[Recording]) -> None:
@@ -216,13 +212,6 @@ def _unfound(gathered: Gathered) -> list[Timeline]:
     return [Timeline(path, "undecided", None, "unreadable", message, None, None) for path, message in gathered.problems]
 
 
-def _begin(layout: str) -> None:
-    if layout == "csv":
-        from speakerid.workflows.timeline_formats import CSV_FIELDS
-
-        print_csv_rows([CSV_FIELDS])
-
-
 def _print_one(timeline: Timeline, layout: str, *, many: bool) -> list[list[str]]:
     """Print a timeline, or give the rows of its table."""
     from speakerid.workflows import timeline_formats as formats
@@ -232,7 +221,7 @@ def _print_one(timeline: Timeline, layout: str, *, many: bool) -> list[list[str]
         if not timeline.segments and not timeline.failed:
             return []
         if timeline.failed and not timeline.segments:
-            return [[*label, "", "", f"undecided: {(timeline.reason or '').replace('_', ' ')}", "", "", ""]]
+            return [[*label, "", "", answered(timeline.status, None, None, timeline.reason), "", "", ""]]
         return [[*label, *segment_row(segment)] for segment in timeline.segments]
     if layout == "json":
         print_json(timeline.to_dict())
@@ -250,15 +239,10 @@ def segment_row(segment: Segment) -> list[str]:
     """Write a segment as the cells of a table."""
     from speakerid.workflows.timeline_words import clock
 
-    name = segment.label
-    if segment.status == "unknown" and segment.nearest is not None:
-        name = f"unknown (nearest: {segment.nearest})"
-    elif segment.status == "undecided":
-        name = f"undecided: {(segment.reason or '').replace('_', ' ')}"
     return [
         clock(segment.start, step=0.1),
         clock(segment.end, step=0.1),
-        name,
+        answered(segment.status, segment.decision, segment.nearest, segment.reason),
         "" if segment.probability is None else percent(segment.probability),
         "" if segment.llr is None else f"{segment.llr:.1f}",
         f"{segment.speech_seconds:.1f}",

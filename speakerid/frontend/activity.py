@@ -228,7 +228,7 @@ def speech_mask(measures: ActivityMeasures, config: FrontEndConfig) -> NDArray[n
         return np.zeros(n_frames, dtype=np.bool_)
     voiced = active & (measures.voicing >= config.voicing_threshold)
     reach = round(config.voicing_reach_ms / config.frame_shift_ms)
-    return active & _widen(voiced, reach)
+    return active & (_mean_around(voiced, reach) > 0.0)
 
 
 def _is_speech(
@@ -265,15 +265,6 @@ def _decibels(energy: NDArray[np.float32]) -> NDArray[np.float32]:
     decibels: NDArray[np.float32] = np.log10(np.maximum(energy, np.float32(1e-12)))
     decibels *= np.float32(10.0)
     return decibels
-
-
-def _widen(mask: NDArray[np.bool_], reach: int) -> NDArray[np.bool_]:
-    """Extend every True by `reach` frames to both sides."""
-    counts = np.concatenate([[0], np.cumsum(mask)])
-    index = np.arange(len(mask))
-    last = np.minimum(index + reach + 1, len(mask))
-    first = np.maximum(index - reach, 0)
-    return np.asarray(counts[last] > counts[first])
 
 
 def silence_ratios(

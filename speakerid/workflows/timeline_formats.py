@@ -115,13 +115,8 @@ def csv_rows(timeline: Timeline) -> list[list[str | float | None]]:
         return [
             [timeline.path, None, None, timeline.status, timeline.decision, None, None, None, speech, timeline.reason]
         ]
-    return [
-        [
-            timeline.path, round(each.start, 3), round(each.end, 3), each.status, each.decision, each.nearest,
-            _rounded(each.llr, 6), _rounded(each.probability, 6), round(each.speech_seconds, 3), each.reason,
-        ]
-        for each in timeline.segments
-    ]  # fmt: skip
+    segments = (each.to_dict() for each in timeline.segments)
+    return [[timeline.path, *(each[name] for name in CSV_FIELDS[1:])] for each in segments]
 
 
 def seconds_by_speaker(timeline: Timeline) -> list[tuple[str, float, int]]:
